@@ -1,0 +1,44 @@
+# One line a target. CGO_ENABLED=0 gives one static binary.
+export CGO_ENABLED ?= 0
+GO ?= go
+FUZZTIME ?= 10s
+
+.PHONY: build test race fuzz lint bench demo test-full soak reliability simulation
+
+build:
+	$(GO) build -trimpath -o bin/hashfeed ./cmd/hashfeed
+
+test:
+	$(GO) test -timeout 20m $(TESTFLAGS) ./...
+
+race:
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m $(TESTFLAGS) ./...
+
+# test-full runs the tests that have a longer form, in that form. HARM is those of them that do harm.
+HARM = Killed|PowerCut|Fault|Flip|DiskFull|Hostile|Simul
+test-full:
+	HASHFEED_TEST=full $(GO) test -count=1 -timeout 40m -run '$(HARM)|TestDemo|TestEveryFile|TestMend' $(TESTFLAGS) ./...
+
+# soak is test-full with ten times the harm: hours, not minutes.
+soak:
+	HASHFEED_TEST=soak $(GO) test -count=1 -timeout 6h -v -run '$(HARM)' $(TESTFLAGS) ./...
+
+# reliability does what test-full does of it, and writes the tables of docs/reliability.md.
+reliability:
+	HASHFEED_TEST=full $(GO) test -count=1 -timeout 60m -v -run '$(HARM)' $(TESTFLAGS) ./... | python3 .ci/tables docs/reliability.md
+
+# simulation plays all seeds of the networks in simulation, and writes their section of docs/reliability.md.
+simulation:
+	HASHFEED_TEST=full $(GO) test -count=1 -timeout 60m -v -run '^TestSimulation$$' $(TESTFLAGS) ./node | python3 .ci/tables docs/reliability.md
+
+fuzz:
+	@GO=$(GO) FUZZTIME=$(FUZZTIME) sh .ci/fuzz
+
+lint:
+	sh .ci/lint
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+
+demo: build
+	bin/hashfeed demo
