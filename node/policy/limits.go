@@ -1,0 +1,12 @@
+package policy
+
+import "time"
+
+const (
+	// MaxDistance is the largest Hamming distance in bits, of 256, up to which a rule may match PDQ. Strangers are some 128 bits
+	// apart; the reference recommends 31.
+	MaxDistance = 63
+
+	// clockSkew is how far a stamp may lie ahead of our clock and still count as fresh (WIRE §3).
+	clockSkew = 300 * time.Second
+)
