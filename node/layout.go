@@ -1,0 +1,85 @@
+package node
+
+import (
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"hashfeed/feed"
+)
+
+// layout names the files under DIR. Nothing else may be stored there.
+type layout string
+
+func (d layout) config() string { return filepath.Join(string(d), "hashfeed.toml") }
+
+// lastConfig is a copy of the config that ran last. It may be deleted, as all of index.
+func (d layout) lastConfig() string { return filepath.Join(string(d), "index", "hashfeed.toml") }
+
+// index is the folder of what is derived from the store; snapshot is the tables as they were some time ago.
+func (d layout) index() string    { return filepath.Join(string(d), "index") }
+func (d layout) snapshot() string { return filepath.Join(d.index(), "snapshot") }
+
+func (d layout) socket() string   { return filepath.Join(string(d), "hashfeed.sock") }
+func (d layout) evidence() string { return filepath.Join(string(d), "evidence") }
+func (d layout) keys() string     { return filepath.Join(string(d), "keys") }
+func (d layout) tokens() string   { return filepath.Join(d.keys(), "tokens") }
+func (d layout) nodeKey() string  { return filepath.Join(d.keys(), "node") }
+
+// charter is a charter of a feed as it was signed; the store writes it.
+func (d layout) charter(name feed.Name, version int) string {
+	return filepath.Join(string(d), "charters", strings.ReplaceAll(string(name), "/", "_"), "charter-"+strconv.Itoa(version))
+}
+
+// sealKey opens the store; without it nothing in the store can be read.
+func (d layout) sealKey() string    { return filepath.Join(d.keys(), "store") }
+func (d layout) witnessKey() string { return filepath.Join(d.keys(), "witness") }
+func (d layout) journalKey() string { return filepath.Join(d.keys(), "journal") }
+
+// feedKeys is the folder of the keys of one own feed that outlive its logs: root and roster.
+func (d layout) feedKeys(name feed.Name) string {
+	return filepath.Join(d.keys(), "feeds", name.Short())
+}
+func (d layout) rootKey(name feed.Name) string   { return filepath.Join(d.feedKeys(name), "root") }
+func (d layout) rosterKey(name feed.Name) string { return filepath.Join(d.feedKeys(name), "roster") }
+
+// RootKeyFile is where a node in dir keeps the root key of an own feed, until its operator takes it elsewhere.
+func RootKeyFile(dir string, name feed.Name) string { return layout(dir).rootKey(name) }
+
+// members is who may read an own feed: names, contacts and agreements, which no roster tells.
+func (d layout) members(name feed.Name) string { return filepath.Join(d.feedKeys(name), "members") }
+
+// reports is the members' reports of an own feed that wait for a batch to go along with.
+func (d layout) reports(name feed.Name) string {
+	return filepath.Join(string(d), "pending", strings.ReplaceAll(string(name), "/", "_")+".reports")
+}
+
+// logKeys is the folder of the keys of one log of an own feed: signer and stamp, fresh for each log.
+func (d layout) logKeys(name feed.Name, log int) string {
+	return filepath.Join(d.feedKeys(name), strconv.Itoa(log))
+}
+func (d layout) signerKey(name feed.Name, log int) string {
+	return filepath.Join(d.logKeys(name, log), "signer")
+}
+
+// agentKey has, in place of the signer's key, the vkey of one that is kept in an ssh-agent.
+func (d layout) agentKey(name feed.Name, log int) string {
+	return filepath.Join(d.logKeys(name, log), "signer.vkey")
+}
+
+// signed is what this node's own signer has signed, where several must sign.
+func (d layout) signed(name feed.Name, log int) string {
+	return filepath.Join(d.logKeys(name, log), "signer.signed")
+}
+
+// withdrawn is which batches of a log its signers have given their word never to sign.
+func (d layout) withdrawn(o feed.Origin) string { return d.pending(o) + ".withdrawn" }
+
+// pending is the batch of a log that awaits approval, sealed.
+func (d layout) pending(o feed.Origin) string {
+	return filepath.Join(string(d), "pending", strings.ReplaceAll(string(o), "/", "_"))
+}
+
+func (d layout) stampKey(name feed.Name, log int) string {
+	return filepath.Join(d.logKeys(name, log), "stamp")
+}

@@ -1,0 +1,148 @@
+package node
+
+import (
+	"slices"
+	"sync"
+
+	"hashfeed/feed"
+	"hashfeed/node/policy"
+)
+
+// statements is what the feeds here say of records: who endorses, who disputes, which disputes are resolved. Reading
+// takes no lock.
+type statements struct {
+	of       sync.Map // feed.Ref -> []statement, never changed in place
+	resolved sync.Map // feed.Ref of a dispute -> []feed.Name of the feeds that resolve it
+	mu       sync.Mutex
+}
+
+// statement is an endorse or a dispute.
+type statement struct {
+	op     feed.Op
+	by     feed.Name
+	own    bool // by a feed of this node
+	at     feed.Ref
+	leaf   feed.Digest // of the record that is spoken of: the one that was meant, and no other in its place
+	reason feed.Reason
+	ticket *feed.Ticket
+}
+
+func newStatements() *statements { return &statements{} }
+
+// hear takes in the statements among records.
+func (s *statements) hear(v *view, log int, first uint64, records []feed.Record) {
+	for i, r := range records {
+		// A head is a map that begins with 1: 1, 2: op, a byte each.
+		if len(r.Head) < 5 || feed.Op(r.Head[4]) < feed.OpEndorse || feed.Op(r.Head[4]) > feed.OpResolve {
+			continue
+		}
+		at := feed.Position{Log: log, Index: first + uint64(i)}
+		head, err := feed.ParseHead(r.Head)
+		if err != nil || v.pastCut(at) {
+			continue
+		}
+		origin, err := feed.ParseOrigin(string(head.Subject.Origin))
+		if err != nil {
+			continue
+		}
+		subject := feed.Ref{Origin: origin, Index: head.Subject.Index}
+		switch head.Op {
+		case feed.OpEndorse, feed.OpDispute:
+			add(&s.mu, &s.of, subject, statement{op: head.Op, by: v.name, own: v.own, at: v.name.Ref(at), leaf: head.Subject.Leaf,
+				reason: head.Reason, ticket: head.Ticket})
+		case feed.OpResolve:
+			add(&s.mu, &s.resolved, subject, v.name)
+		}
+	}
+}
+
+// add appends to a list in a map, for readers that hold the old list.
+func add[T any](mu *sync.Mutex, m *sync.Map, key feed.Ref, value T) {
+	mu.Lock()
+	defer mu.Unlock()
+	old, _ := m.Load(key)
+	list, _ := old.([]T)
+	m.Store(key, append(slices.Clip(list), value))
+}
+
+// forget drops what a feed said, before it is heard anew.
+func (s *statements) forget(name feed.Name) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.of.Range(func(key, value any) bool {
+		s.of.Store(key, slices.DeleteFunc(slices.Clone(value.([]statement)), func(t statement) bool { return t.by == name }))
+		return true
+	})
+	s.resolved.Range(func(key, value any) bool {
+		s.resolved.Store(key, slices.DeleteFunc(slices.Clone(value.([]feed.Name)), func(by feed.Name) bool { return by == name }))
+		return true
+	})
+}
+
+// standing is the statements in force about an item: a dispute that the item's own feed has resolved is over.
+func (s *statements) standing(n *Node, v *view, item uint32) []statement {
+	it := v.state.Item(item)
+	if it == nil {
+		return nil
+	}
+	var found []statement
+	for _, p := range it.Records() {
+		ref := v.name.Ref(p)
+		said, _ := s.of.Load(ref)
+		list, _ := said.([]statement)
+		if list = append(slices.Clip(list), n.awaited(ref)...); len(list) == 0 {
+			continue
+		}
+		record, err := n.store.Record(ref.Origin, ref.Index)
+		if err != nil {
+			continue // then nothing shows that this record was meant
+		}
+		leaf := feed.LeafHash(record.Head)
+		for _, t := range list {
+			if t.leaf == leaf && !(t.op == feed.OpDispute && s.isResolved(t.at, v.name)) {
+				found = append(found, t)
+			}
+		}
+	}
+	return found
+}
+
+func (s *statements) isResolved(dispute feed.Ref, by feed.Name) bool {
+	list, ok := s.resolved.Load(dispute)
+	return ok && slices.Contains(list.([]feed.Name), by)
+}
+
+// about adds to a candidate what is said of its item. The operator's own dispute holds at once; of others' it takes the
+// disputes of two publishers to hold a baseline record, and of one to hold another: baseline is what two have
+// assessed (ICCAM's rule). A dispute with a ticket is a member's report, not its publisher's word: it is shown and holds
+// nothing, or any member could switch a list off for all.
+func (s *statements) about(n *Node, v *view, item uint32, c *policy.Candidate) {
+	disputing := map[string]bool{}
+	for _, t := range s.standing(n, v, item) {
+		publisher := t.by.Publisher()
+		switch t.op {
+		case feed.OpEndorse:
+			if !slices.Contains(c.Endorsers, publisher) {
+				c.Endorsers = append(c.Endorsers, publisher)
+			}
+		case feed.OpDispute:
+			if !slices.Contains(c.Disputers, publisher) {
+				c.Disputers = append(c.Disputers, publisher)
+			}
+			if t.ticket != nil {
+				continue
+			}
+			disputing[publisher] = true
+			if t.own {
+				c.Holds |= policy.HoldDisputed
+			}
+		}
+	}
+	needed := 1
+	if c.Facts.Verdict == feed.Baseline {
+		needed = 2
+	}
+	if len(disputing) >= needed {
+		c.Holds |= policy.HoldDisputed
+	}
+}
