@@ -81,6 +81,8 @@ type Node struct {
 
 	simulate func(*gossip.Options) // Options.network
 
+	eraseWake chan struct{} // something may have to be erased
+
 	snapshotFew uint64 // Options.snapshotFew
 
 	showing sync.Mutex // of whoever changes views
@@ -102,7 +104,7 @@ var _ api.Verbs = (*Node)(nil)
 // status and fsck tell.
 func Open(dir string, o Options) (_ *Node, err error) {
 	n := &Node{dir: layout(dir), log: o.Logger, now: o.Now, registry: prometheus.NewRegistry(), said: newStatements(), simulate: o.network,
-		snapshotFew: cmp.Or(o.snapshotFew, snapshotFew)}
+		snapshotFew: cmp.Or(o.snapshotFew, snapshotFew), eraseWake: make(chan struct{}, 1)}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -173,6 +175,7 @@ func explainWrite(err error) error {
 
 // Close stops what Open started, in reverse.
 func (n *Node) Close() error {
+	n.eraseAtEnd()
 	n.saveAtEnd()
 	return n.close()
 }

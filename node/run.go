@@ -143,6 +143,18 @@ func (n *Node) Run(ctx context.Context, o RunOptions) (err error) {
 		return nil
 	})
 
+	erasing, stopErasing := context.WithCancel(ctx)
+	erased := make(chan struct{})
+	go func() {
+		defer close(erased)
+		n.eraseDue(erasing)
+	}()
+	stops = append(stops, func() error {
+		stopErasing()
+		<-erased
+		return nil
+	})
+
 	saving, stopSaving := context.WithCancel(ctx)
 	saved := make(chan struct{})
 	go func() {

@@ -45,7 +45,7 @@ func (n *Node) alarms(feeds []api.FeedInfo) []api.Alarm {
 	}
 	if lost := n.store.Lost(); lost > 0 {
 		say("lost-writes", "", fmt.Sprintf("the database lost its newest %d writes: receipts or erasures, where no feed is damaged", lost),
-			"look for a failing disk; members send receipts again, and what was erased is to be erased again", n.opened)
+			"look for a failing disk; members send receipts again, and what is due to be erased is erased again", n.opened)
 	}
 	for _, v := range *n.views.Load() {
 		if v == nil || v.state == nil {
@@ -72,6 +72,7 @@ func (n *Node) alarms(feeds []api.FeedInfo) []api.Alarm {
 		}
 	}
 	n.careAlarms(say)
+	n.alarmErasures(say)
 	n.alarmStamps(say)
 	for _, f := range feeds {
 		if f.State == "stale" {
@@ -150,7 +151,7 @@ func (n *Node) feedInfo(v *view) api.FeedInfo {
 		Origin: string(charter.Origin()), Anchor: r.chain.Anchor().String(), Harm: string(charter.Harm), Role: "followed",
 		Size: r.head.Size, ActiveSize: r.limit, Root: fmt.Sprintf("%x", r.head.Root), AgeS: ageOf(r.head.Stamp, n.now()),
 		Contact: charter.Contact, Audience: append([]string{}, charter.Audience...), StampVKey: charter.Stamp.String(),
-		RootVKeys: []string{}, SignerVKeys: []string{}, Active: int(counts.Active), Retracted: int(counts.Retracted), CosignedBy: []api.Cosigner{},
+		RootVKeys: []string{}, SignerVKeys: []string{}, Active: int(counts.Active), Retracted: int(counts.Retracted), Erased: int(counts.Erased), CosignedBy: []api.Cosigner{},
 	}
 	if v.own {
 		info.Role = "own"

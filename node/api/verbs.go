@@ -166,6 +166,7 @@ type FeedInfo struct {
 	StampVKey   string     `json:"stamp_vkey"`
 	Active      int        `json:"active"`
 	Retracted   int        `json:"retracted"`
+	Erased      int        `json:"erased"`  // records of retracted items whose hashes are gone
 	Pending     int        `json:"pending"` // items that don't count yet: for want of the quorum, of a body, or before their not_before
 	Quorum      *Quorum    `json:"quorum,omitempty"`
 	CosignedBy  []Cosigner `json:"cosigned_by"`
