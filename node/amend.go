@@ -193,7 +193,8 @@ func (n *Node) Dispute(ctx context.Context, ref feed.Ref, reason feed.Reason) (a
 	return published, nil
 }
 
-// Resolve answers the disputes of an own record: it stands, or the item is retracted.
+// Resolve answers the disputes of an own record: it stands, or the item is retracted. Of another publisher's record --uphold ends what this node
+// holds against it.
 func (n *Node) Resolve(ctx context.Context, ref feed.Ref, r api.Resolution) (api.Published, error) {
 	if r.Uphold == r.Retract {
 		return api.Published{}, badRequest(fmt.Errorf("a dispute is either upheld or ends in a retraction"))
@@ -210,6 +211,14 @@ func (n *Node) Resolve(ctx context.Context, ref feed.Ref, r api.Resolution) (api
 	}
 	n.signing.Lock()
 	defer n.signing.Unlock()
+	var released api.Published
+	if r.Uphold {
+		var err error
+		var over bool
+		if released, over, err = n.upholdHere(ctx, ref); err != nil || over {
+			return released, err
+		}
+	}
 	v, it, err := n.ownItem(ref)
 	if err != nil {
 		return api.Published{}, err
@@ -235,16 +244,14 @@ func (n *Node) Resolve(ctx context.Context, ref feed.Ref, r api.Resolution) (api
 			continue
 		}
 		disputes++
-		dispute, err := n.store.Record(t.at.Origin, t.at.Index)
-		if err != nil {
-			return api.Published{}, err
-		}
-		record, err := headRecord(feed.Head{Op: feed.OpResolve, Time: n.unix(), Reason: outcome,
-			Subject: feed.Subject{Origin: t.at.Origin, Index: t.at.Index, Leaf: feed.LeafHash(dispute.Head)}}, nil)
+		record, err := n.resolution(t, outcome)
 		if err != nil {
 			return api.Published{}, err
 		}
 		records = append(records, record)
+	}
+	if disputes == 0 && released.Ref != "" {
+		return released, nil
 	}
 	if disputes == 0 {
 		return api.Published{}, conflict("no dispute of %s is open", ref)

@@ -111,6 +111,12 @@ type Judging struct {
 	// MinPublishers is how many different publishers must list or endorse the same before anything is done beyond review. Default 1.
 	// Own feeds need no second.
 	MinPublishers int `toml:"min_publishers" json:"min_publishers"`
+
+	// Breaker is how many different uploads a record may match within an hour; one that matches more is held here: it blocks nothing any more,
+	// its publisher is told, and status shows it until it is released (hashfeed resolve REF --uphold) or retracted. Default 100: few listed
+	// pictures come in a hundred different files within an hour, and a logo that was listed by mistake does within minutes. 0 holds nothing
+	// more; what is held stays so. Uploads are told apart by their hashes, so that one file that is sent a thousand times is one.
+	Breaker int `toml:"breaker" json:"breaker"`
 }
 
 // Monitor is the public audit: a listener without tokens at which anybody can check the own feeds and see what was listed and retracted by
@@ -190,11 +196,12 @@ func (b Bytes) MarshalText() ([]byte, error) {
 }
 
 const (
-	maxConfig    = 1 << 20 // bytes of hashfeed.toml: a thousand follows are a tenth of it
-	maxSizeLimit = 1 << 50 // bytes; a larger limit is a slip
-	maxDistance  = 48      // bits; see Follow.MaxDistance. The match tables would go to policy.MaxDistance
-	maxSquare    = 100_000 // see Follow.MaxSquare. Of 100,000 pictures of ImageNet the nearest strangers were 232,274 apart
-	nearDistance = 31      // bits: the reference's recommendation, and what own feeds are matched with
+	maxConfig    = 1 << 20   // bytes of hashfeed.toml: a thousand follows are a tenth of it
+	maxSizeLimit = 1 << 50   // bytes; a larger limit is a slip
+	maxDistance  = 48        // bits; see Follow.MaxDistance. The match tables would go to policy.MaxDistance
+	maxSquare    = 100_000   // see Follow.MaxSquare. Of 100,000 pictures of ImageNet the nearest strangers were 232,274 apart
+	maxBreaker   = 1_000_000 // uploads an hour: more than a node answers
+	nearDistance = 31        // bits: the reference's recommendation, and what own feeds are matched with
 )
 
 // DefaultConfig returns the config of a role with nothing set but the role.
@@ -211,7 +218,7 @@ func DefaultConfig(role string) Config {
 			ScanBytes: 256 << 20, DecodeBytes: 64 << 20, Pixels: 100_000_000,
 		},
 		Own:     Own{Action: policy.Block, ActionNear: policy.Block, ActionWeak: policy.Block},
-		Policy:  Judging{MinPublishers: 1},
+		Policy:  Judging{MinPublishers: 1, Breaker: 100},
 		Monitor: Monitor{Feeds: []string{}},
 		Peers:   []Peer{},
 		Follow:  []Follow{},
@@ -353,6 +360,9 @@ func (c *Config) check() error {
 	}
 	if c.Policy.MinPublishers < 1 || c.Policy.MinPublishers > 100 {
 		bad("[policy] min_publishers %d: want 1 to 100", c.Policy.MinPublishers)
+	}
+	if c.Policy.Breaker < 0 || c.Policy.Breaker > maxBreaker {
+		bad("[policy] breaker %d: want 0 to %d", c.Policy.Breaker, maxBreaker)
 	}
 	if c.Monitor.Listen != "" {
 		if err := CheckAPI(c.Monitor.Listen); err != nil {

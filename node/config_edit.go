@@ -306,6 +306,7 @@ presence = "open"
 
 # [policy]
 # min_publishers = 1       # how many must list or endorse the same before more than review is done
+# breaker = 100            # a record that matches more different uploads within an hour is held here; 0: none is
 
 # [monitor]                # public audit of our feeds: no token, no hash, off without listen
 # listen = "127.0.0.1:8481"

@@ -48,6 +48,7 @@ action_weak = "block"
 max_distance_photodna = 100_000
 [policy]
 min_publishers = 2
+breaker = 7
 [[peer]]
 id = "` + testPeer + `"
 name = "liaison"
@@ -84,7 +85,7 @@ func TestParseConfig(t *testing.T) {
 		API: "127.0.0.1:8480", APIHosts: []string{"api.host.example"}, LogLevel: "debug", Presence: "hidden",
 		Limits: Limits{Memory: 1 << 30, Reserve: 1 << 20, Connections: 7, Streams: 8, Requests: 9, ScanBytes: 10 << 20, DecodeBytes: 1 << 20, Pixels: 1000},
 		Own:    Own{policy.Review, policy.Log, policy.Block, 100_000},
-		Policy: Judging{2}, Monitor: Monitor{"127.0.0.1:8481", []string{"known"}},
+		Policy: Judging{2, 7}, Monitor: Monitor{"127.0.0.1:8481", []string{"known"}},
 		Peers: []Peer{{testPeer, "liaison", []string{"/dns4/liaison.example/tcp/4480"}}},
 		Follow: []Follow{
 			{Feed: "eokm.example/known", Anchor: testAnchor, Peer: testPeer, Addresses: []string{"/dns4/eokm.example/tcp/4480"}, Harm: "csam",
@@ -134,7 +135,7 @@ func TestConfigErrors(t *testing.T) {
 		{"later table", minimal + "[dropin.clamd]\nlisten = \"x\"\n", []string{"hashfeed.toml:3: [dropin.clamd] is not available in this version"}},
 		{"later array", minimal + "[[notify]]\nurl = \"x\"\n", []string{"[notify] is not available in this version"}},
 		{"later table, empty", minimal + "[journal]\n", []string{"hashfeed.toml:3: [journal] is not available in this version"}},
-		{"later policy", minimal + "[policy]\nbreaker = 1\n", []string{`unknown key "breaker" in [policy]`}},
+		{"later policy", minimal + "[policy]\nquota = 1\n", []string{`unknown key "quota" in [policy]`}},
 		{"name", "name = \"Host\"\nrole = \"host\"\n", []string{"name"}},
 		{"reserved name", "name = \"hashfeed-test\"\nrole = \"host\"\n", []string{"hashfeed-"}},
 		{"role", "name = \"a.example\"\nrole = \"hosts\"\n", []string{"role", "hotline, liaison or host"}},
@@ -153,6 +154,8 @@ func TestConfigErrors(t *testing.T) {
 		{"small memory", minimal + "[limits]\nmemory = \"1 MiB\"\n", []string{"[limits] memory"}},
 		{"own action", minimal + "[own]\naction = \"deny\"\n", []string{"[own] action", "block, review or log"}},
 		{"min_publishers", minimal + "[policy]\nmin_publishers = 0\n", []string{"min_publishers"}},
+		{"breaker", minimal + "[policy]\nbreaker = -1\n", []string{"breaker"}},
+		{"breaker too large", minimal + "[policy]\nbreaker = 1000001\n", []string{"breaker"}},
 		{"peer id", minimal + "[[peer]]\nid = \"12D3\"\n", []string{"[[peer]]", "12D3Koo"}},
 		{"peer of RSA", minimal + "[[peer]]\nid = \"QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N\"\n", []string{"Ed25519"}},
 		{"peer twice", minimal + strings.Repeat("[[peer]]\nid = \""+testPeer+"\"\n", 2), []string{"twice"}},

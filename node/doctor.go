@@ -131,7 +131,7 @@ func (d *doctor) feeds(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range d.n.alarms(infos) {
+	for _, a := range d.n.alarms(infos, d.n.openDisputes()) {
 		f := api.Finding{Kind: a.Code, Where: a.Feed, Text: a.Text, Means: "an alarm since " + a.Since, Remedy: a.Remedy, State: api.FindingWarning}
 		if a.Code == alarmDamaged {
 			f.State = api.FindingDamaged

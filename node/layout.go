@@ -54,6 +54,9 @@ func (d layout) reports(name feed.Name) string {
 	return filepath.Join(string(d), "pending", strings.ReplaceAll(string(name), "/", "_")+".reports")
 }
 
+// runaway is what matched too much and is held here, or was released.
+func (d layout) runaway() string { return filepath.Join(string(d), "runaway") }
+
 // logKeys is the folder of the keys of one log of an own feed: signer and stamp, fresh for each log.
 func (d layout) logKeys(name feed.Name, log int) string {
 	return filepath.Join(d.feedKeys(name), strconv.Itoa(log))

@@ -163,7 +163,9 @@ type asker struct {
 	*outlook
 	n      *Node
 	now    time.Time
-	places []int // of hashes of one kind
+	asked  []feed.Hash // of the question: what is counted as one upload
+	asking bool        // somebody wants to know, and nothing was uploaded
+	places []int       // of hashes of one kind
 	value  []byte
 	held   []bool // of the hashes at places, which may be listed
 	hits   []match.Hit
@@ -182,7 +184,7 @@ func (n *Node) asker() *asker {
 
 // free gives the asker back, when all is answered.
 func (q *asker) free() {
-	q.n, q.outlook = nil, nil
+	q.n, q.outlook, q.asked, q.asking = nil, nil, nil, false
 	if cap(q.found) > maxFoundKept {
 		q.found = nil
 	}
@@ -196,18 +198,25 @@ func (q *asker) ask(question policy.Question) (policy.Verdict, error) {
 	if err != nil {
 		return policy.Verdict{}, err
 	}
-	question.Truncated, question.Listed, question.Checked = truncated, q.listed, []feed.Alg{}
-	for _, h := range question.Hashes {
+	about := q.questionOf(question.Hashes, truncated)
+	about.File, about.Note = question.File, question.Note
+	return policy.Judge(about, found, *q.policy, q.misses.Heads(), q.now), nil
+}
+
+// questionOf is the question of what was looked up.
+func (q *asker) questionOf(hashes []feed.Hash, truncated bool) policy.Question {
+	question := policy.Question{Hashes: hashes, Truncated: truncated, Listed: q.listed, Checked: []feed.Alg{}}
+	for _, h := range hashes {
 		if matchable(h.Alg) {
 			question.Checked = append(question.Checked, h.Alg)
 		}
 	}
-	return policy.Judge(question, found, *q.policy, q.misses.Heads(), q.now), nil
+	return question
 }
 
 // lookUp finds what hashes match, until the next lookUp; truncated: there is more.
 func (q *asker) lookUp(hashes []feed.Hash) (found []policy.Candidate, truncated bool, err error) {
-	q.found = q.found[:0]
+	q.found, q.asked = q.found[:0], hashes
 	for _, h := range hashes {
 		if !matchable(h.Alg) {
 			continue
@@ -278,7 +287,10 @@ func (q *asker) candidate(h feed.Hash, hit match.Hit, reach int) (c policy.Candi
 	if r.damage != nil {
 		c.Holds |= policy.HoldDamaged // what the disk has lost may be its retraction
 	}
-	q.n.said.about(q.n, v, uint32(hit.ID), &c)
+	q.n.said.about(q.n, v, uint32(hit.ID), &c, charter.Answer.Duration(), q.now)
+	if q.ran(v, uint32(hit.ID), &c) {
+		c.Holds |= policy.HoldRunaway
+	}
 	return c, true, nil
 }
 

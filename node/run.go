@@ -155,6 +155,18 @@ func (n *Node) Run(ctx context.Context, o RunOptions) (err error) {
 		return nil
 	})
 
+	telling, stopTelling := context.WithCancel(ctx)
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		n.tellRunaways(telling)
+	}()
+	stops = append(stops, func() error {
+		stopTelling()
+		<-told
+		return nil
+	})
+
 	saving, stopSaving := context.WithCancel(ctx)
 	saved := make(chan struct{})
 	go func() {

@@ -45,6 +45,14 @@ func (s *stamps) since(p feed.Position) int64 {
 	return at
 }
 
+// shown is since when a record is known to stand in its log, whatever its head says: the stamp of the first checkpoint here that has it.
+func (s *stamps) shown(p feed.Position) int64 {
+	if cp, ok := s.n.store.Covering(s.name.Log(p.Log), p.Index); ok {
+		return cp.Stamp
+	}
+	return s.since(p)
+}
+
 // stamp is that of the checkpoint of a size that is kept, 0 if it can't be read.
 func (s *stamps) stamp(log int, size uint64) int64 {
 	key := feed.Position{Log: log, Index: size}

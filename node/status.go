@@ -16,7 +16,7 @@ import (
 func (n *Node) Status(ctx context.Context) (api.Status, error) {
 	config := n.config.Load()
 	s := api.Status{Name: config.Name, Role: config.Role, Version: Version, Peers: []api.Peer{}, Tables: map[string]int{}, Index: n.index.start,
-		Alarms: []api.Alarm{}}
+		Disputes: []api.OpenDispute{}, Alarms: []api.Alarm{}}
 	var err error
 	if s.Feeds, err = n.Feeds(ctx); err != nil {
 		return s, err
@@ -29,12 +29,13 @@ func (n *Node) Status(ctx context.Context) (api.Status, error) {
 	if net := n.network.Load(); net != nil {
 		s.Peers = net.peers()
 	}
-	s.Alarms = n.alarms(s.Feeds)
+	s.Disputes = n.openDisputes()
+	s.Alarms = n.alarms(s.Feeds, s.Disputes)
 	return s, nil
 }
 
 // alarms are what the state of the feeds and the store asks an operator to do.
-func (n *Node) alarms(feeds []api.FeedInfo) []api.Alarm {
+func (n *Node) alarms(feeds []api.FeedInfo, disputes []api.OpenDispute) []api.Alarm {
 	now := n.now()
 	alarms := []api.Alarm{}
 	say := func(code, about, text, remedy string, since time.Time) {
@@ -73,6 +74,8 @@ func (n *Node) alarms(feeds []api.FeedInfo) []api.Alarm {
 	}
 	n.careAlarms(say)
 	n.alarmErasures(say)
+	n.alarmRunaways(say)
+	alarmDisputes(disputes, say)
 	n.alarmStamps(say)
 	for _, f := range feeds {
 		if f.State == "stale" {

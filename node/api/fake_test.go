@@ -115,6 +115,9 @@ func (f *fakeNode) Endorse(_ context.Context, ref feed.Ref) (Published, error) {
 func (f *fakeNode) Dispute(_ context.Context, ref feed.Ref, reason feed.Reason) (Published, error) {
 	return f.published, f.note("Dispute", ref, reason)
 }
+func (f *fakeNode) Explain(_ context.Context, r Explain) (policy.Explained, error) {
+	return policy.Explained{Verdict: policy.OutcomeLog, Text: "log", Matches: []policy.MatchExplained{}, Notes: []string{}}, f.note("Explain", r)
+}
 func (f *fakeNode) Resolve(_ context.Context, ref feed.Ref, r Resolution) (Published, error) {
 	return f.published, f.note("Resolve", ref, r)
 }

@@ -61,6 +61,8 @@ type Verbs interface {
 	Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]policy.Verdict, error)
 	// Answers are Match's verdicts on hashes by themselves. The hashes must not be changed while the Answers are in use.
 	Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers, error)
+	// Explain says which rule decides about an upload with these hashes, or with those of a record. It counts as no upload.
+	Explain(ctx context.Context, r Explain) (policy.Explained, error)
 	// Scan hashes a stream and answers one verdict over all its hashes. ref is the caller's own, opaque.
 	Scan(ctx context.Context, r io.Reader, ref string) (policy.Verdict, error)
 
@@ -112,7 +114,20 @@ type Status struct {
 	Peers   []Peer         `json:"peers"`
 	Tables  map[string]int `json:"tables"` // distinct values listed, by kind
 	Index   Index          `json:"index"`
-	Alarms  []Alarm        `json:"alarms"`
+	// Disputes are those of own items that nobody has answered.
+	Disputes []OpenDispute `json:"disputes"`
+	Alarms   []Alarm       `json:"alarms"`
+}
+
+// OpenDispute is a dispute of an own item that waits for an answer (hashfeed resolve).
+type OpenDispute struct {
+	Ref     string `json:"ref"`              // of the item's add
+	By      string `json:"by"`               // the publisher whose feed it stands in
+	Report  bool   `json:"report,omitempty"` // a member's, which we have logged: By is this node
+	Reason  string `json:"reason"`
+	Since   string `json:"since"` // UTC, RFC 3339
+	Until   string `json:"until"` // the charter's answer term: past it nobody blocks by the record until it is answered
+	Overdue bool   `json:"overdue"`
 }
 
 // Index is how the match tables came to be when the node started.

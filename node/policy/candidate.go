@@ -39,6 +39,7 @@ const (
 	HoldCollision                  // md5 or sha1 are equal and another exact hash of the same item is not
 	HoldRunaway                    // it matches too much
 	HoldClosedLog                  // a retract past the cut of a closed log names it
+	HoldOverdue                    // disputed, and not answered within the charter's term
 	HoldDamaged                    // the disk has lost records of its feed, and one of them may be its retraction
 )
 
@@ -47,7 +48,7 @@ func (h Hold) state(trusted bool) State {
 	switch {
 	case h&HoldSuspended != 0:
 		return Suspended
-	case h&HoldDisputed != 0:
+	case h&(HoldDisputed|HoldOverdue) != 0:
 		return Disputed
 	case h != 0:
 		return Held

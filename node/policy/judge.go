@@ -93,6 +93,8 @@ type judgement struct {
 	state    State
 	age      Age
 	action   Action
+	holds    Hold
+	voices   int  // publishers that say the same, where the policy asks for several
 	capped   bool // something speaks against it, so it can't speak for others either
 }
 
@@ -151,6 +153,7 @@ func (p Policy) weigh(hashes []feed.Hash, cands []*Candidate, now time.Time) []j
 		if ownGood || good && c.Facts.Override == 0 {
 			holds |= HoldKnownGood
 		}
+		j.holds = holds
 		trusted := j.rule.trusts(c.Facts.Verdict)
 		j.state = holds.state(trusted)
 
@@ -201,6 +204,7 @@ func (p Policy) demandPublishers(judged []judgement) {
 				}
 			}
 		}
+		j.voices = len(voices)
 		if len(voices) < p.MinPublishers {
 			j.action = j.action.atMost(Review)
 		}
