@@ -34,6 +34,9 @@ func (n *Node) explain(hashes []feed.Hash) (policy.Explained, error) {
 	defer q.free()
 	q.asking = true
 	found, truncated, err := q.lookUp(hashes)
+	if err == nil {
+		found, err = q.alike(found)
+	}
 	if err != nil {
 		return policy.Explained{}, err
 	}

@@ -35,6 +35,8 @@ const (
 	maxReports = 1000
 	// maxReportFile bounds their file, in bytes: lines of 400.
 	maxReportFile = maxReports * 512
+	// maxAlike is of how many records that one upload matches it is asked who else lists them: each asks some four hashes more.
+	maxAlike = 16
 	// maxDisputesTold is how many open disputes are alarms of their own: more fill the screen.
 	maxDisputesTold = 20
 	// maxRunaways is how many records are held for having matched too much: more than people can look at in a day.

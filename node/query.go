@@ -87,6 +87,9 @@ func (q *asker) askAll(answers *policy.Answers, hashes []feed.Hash, places []int
 			continue
 		}
 		found, truncated, err := q.lookUp(hashes[i : i+1])
+		if err == nil {
+			found, err = q.alike(found)
+		}
 		if err != nil {
 			return fmt.Errorf("match hash %d: %w", i, err)
 		}
@@ -195,6 +198,9 @@ func (q *asker) free() {
 // ask looks a question's hashes up and lets the policy judge what they match.
 func (q *asker) ask(question policy.Question) (policy.Verdict, error) {
 	found, truncated, err := q.lookUp(question.Hashes)
+	if err == nil {
+		found, err = q.alike(found)
+	}
 	if err != nil {
 		return policy.Verdict{}, err
 	}

@@ -26,7 +26,7 @@ func newApp(e *env) *cli.App {
 			matchCommand(e), scanCommand(e), hashCommand(e),
 			memberCommand(e), followCommand(e), unfollowCommand(e), peerCommand(e),
 			statusCommand(e), feedCommand(e), proofCommand(e), evidenceCommand(e),
-			tokenCommand(e), configCommand(e),
+			tokenCommand(e), configCommand(e), policyCommand(e),
 			doctorCommand(e), fsckCommand(e), backupCommand(e), restoreCommand(e), indexCommand(e),
 			versionCommand(e), completionCommand(e), manCommand(e),
 		},

@@ -26,6 +26,7 @@ type Candidate struct {
 	SoftAge, HardAge time.Duration
 
 	Endorsers []string // publishers with an endorsement of this item in force
+	Alike     []string // publishers that say the same of the item's own hashes (Voices); wanted only where the policy asks for several
 	Disputers []string // publishers with a dispute of it that isn't resolved; whether they are enough to hold it, Holds says
 }
 

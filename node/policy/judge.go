@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -193,6 +194,9 @@ func (p Policy) demandPublishers(judged []judgement) {
 			continue // the operator needs nobody's leave for its own list
 		}
 		voices := map[string]bool{}
+		for _, a := range j.Alike {
+			voices[a] = true
+		}
 		for k := range judged {
 			if o := &judged[k]; o.supports(j) {
 				// An own list may hold what was imported from the very feed it would confirm: it is no second voice.
@@ -209,6 +213,26 @@ func (p Policy) demandPublishers(judged []judgement) {
 			j.action = j.action.atMost(Review)
 		}
 	}
+}
+
+// Voices are the publishers that say the same of an item, by the records that its own hashes match: equal by sha256, photodna or pdq, or neighbours
+// by these within the feed's distance, which nothing speaks against; their endorsers too. So an item counts as listed by two where an upload is
+// asked about by one hash that only one of them lists. Test records and own lists say nothing here.
+func Voices(item []feed.Hash, cands []Candidate, p Policy, now time.Time) []string {
+	p.MinPublishers = 0
+	voices := map[string]bool{}
+	for _, j := range p.weigh(item, nearest(cands, p), now) {
+		if j.capped || j.strength == weak || j.Facts.Verdict == feed.Test {
+			continue
+		}
+		if !j.rule.Own {
+			voices[j.Ref.Origin.Publisher()] = true
+		}
+		for _, e := range j.Endorsers {
+			voices[e] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(voices))
 }
 
 // supports tells whether o says at least what j says: a match as strong or of the same kind of strength, that nothing speaks against. Test

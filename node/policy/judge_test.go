@@ -384,6 +384,7 @@ func TestDoubtNeverRaises(t *testing.T) {
 			c.Facts.Override = rapid.Uint8Range(0, 1).Draw(t, "override")
 			c.Holds = rapid.SampledFrom([]Hold{0, 0, HoldDisputed, HoldRunaway}).Draw(t, "holds")
 			c.Stamp = now.Add(-rapid.SampledFrom([]time.Duration{0, soft + time.Hour, hard + time.Hour}).Draw(t, "age")).Unix()
+			c.Alike = rapid.SliceOfN(rapid.SampledFrom([]string{"a", "c"}), 0, 1).Draw(t, "alike")
 			c.Endorsers = rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b"}), 0, 2).Draw(t, "endorsers")
 			if slices.ContainsFunc(cands, func(o Candidate) bool { return o.Ref == c.Ref && o.Hash == c.Hash }) {
 				continue // a record has one body, and so one set of facts
@@ -399,13 +400,13 @@ func TestDoubtNeverRaises(t *testing.T) {
 		q2, p2 := q, p
 		switch rapid.IntRange(0, 8).Draw(t, "doubt") {
 		case 0:
-			c.Holds |= Hold(1) << rapid.IntRange(0, 5).Draw(t, "hold")
+			c.Holds |= Hold(1) << rapid.IntRange(0, 7).Draw(t, "hold")
 		case 1:
 			c.Use = feed.UseReview
 		case 2:
 			c.Stamp = now.Add(-hard - time.Hour).Unix()
 		case 3:
-			c.Endorsers = nil
+			c.Endorsers, c.Alike = nil, nil
 		case 4:
 			p2.MinPublishers++
 		case 5:
@@ -420,6 +421,9 @@ func TestDoubtNeverRaises(t *testing.T) {
 			}
 		}
 		after := Judge(q2, doubted, p2, nil, now)
+		if err := explains(q2, doubted, p2, after); err != nil {
+			t.Fatal(err)
+		}
 		if rank(after.Verdict) > rank(before.Verdict) {
 			t.Fatalf("got %s after %s", after.Verdict, before.Verdict)
 		}
