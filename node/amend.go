@@ -55,7 +55,7 @@ func (n *Node) Retract(ctx context.Context, ref feed.Ref, reason feed.Reason) (a
 	if err != nil {
 		return api.Published{}, err
 	}
-	until := n.holdMeanwhile(v, it)
+	until, _ := n.holdMeanwhile(v, it)
 	published, err := n.signOne(ctx, v, record)
 	if err != nil {
 		return api.Published{}, stillHeld(err, until)
@@ -121,19 +121,28 @@ func (n *Node) Revise(ctx context.Context, ref feed.Ref, r api.Revision) (api.Pu
 
 // latestBody is the newest body of an item that is here and lists something.
 func (n *Node) latestBody(v *view, it *feed.Item) (feed.Body, error) {
+	body, ok, err := n.bodyHere(v, it)
+	if err == nil && !ok {
+		err = conflict("no body of this item is here any more: its hashes were erased; publish it anew")
+	}
+	return body, err
+}
+
+// bodyHere is latestBody where none needs to be here.
+func (n *Node) bodyHere(v *view, it *feed.Item) (body feed.Body, ok bool, err error) {
 	for _, p := range slices.Backward(it.Records()) {
 		record, err := n.store.Record(v.name.Log(p.Log), p.Index)
 		if err != nil {
-			return feed.Body{}, err
+			return feed.Body{}, false, err
 		}
 		if len(record.Body) == 0 {
 			continue
 		}
 		if body, err := feed.ParseBody(record.Body); err == nil {
-			return body, nil
+			return body, true, nil
 		}
 	}
-	return feed.Body{}, conflict("no body of this item is here any more: its hashes were erased; publish it anew")
+	return feed.Body{}, false, nil
 }
 
 // Endorse says in the own feed that another publisher's record is right.
@@ -236,7 +245,8 @@ func (n *Node) Resolve(ctx context.Context, ref feed.Ref, r api.Resolution) (api
 		if err != nil {
 			return api.Published{}, err
 		}
-		records, until = append(records, record), n.holdMeanwhile(v, it)
+		records = append(records, record)
+		until, _ = n.holdMeanwhile(v, it)
 	}
 	disputes := 0
 	for _, t := range n.said.standing(n, v, item) {

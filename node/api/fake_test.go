@@ -106,6 +106,9 @@ func (f *fakeNode) Publish(_ context.Context, r Publish) ([]Published, error) {
 func (f *fakeNode) Retract(_ context.Context, ref feed.Ref, reason feed.Reason) (Published, error) {
 	return f.published, f.note("Retract", ref, reason)
 }
+func (f *fakeNode) RetractMany(_ context.Context, r RetractMany) (RetractedMany, error) {
+	return RetractedMany{Feed: "a.example/known", Items: 2, Refs: []string{"a.example/known/1#7"}, DryRun: r.DryRun, Batch: r.Batch}, f.note("RetractMany", fmt.Sprintf("%+v", r))
+}
 func (f *fakeNode) Revise(_ context.Context, ref feed.Ref, r Revision) (Published, error) {
 	return f.published, f.note("Revise", ref, fmt.Sprintf("%+v", r))
 }

@@ -58,6 +58,8 @@ var samples = map[string]struct{ path, contentType, body string }{
 	"POST /v1/charter/publish":                         {"/v1/charter/publish", "application/json", `{"file":"text"}`},
 	"GET /v1/feeds/{pub}/{feed}/{log}/receipts":        {"/v1/feeds/a/b/1/receipts?pending=true", "", ""},
 	"POST /v1/feeds/{pub}/{feed}/{log}/recover":        {"/v1/feeds/a/b/1/recover", "", ""},
+	"POST /v1/explain":                                 {"/v1/explain", "application/json", `{"ref":"a.example/known/1#7"}`},
+	"POST /v1/retractions":                             {"/v1/retractions", "application/json", `{"since":"2026-11-23T08:00:00Z","reason":"duplicate"}`},
 	"GET /v1/tokens":                                   {"/v1/tokens", "", ""},
 	"POST /v1/tokens":                                  {"/v1/tokens", "application/json", `{"scopes":["read"]}`},
 	"DELETE /v1/tokens/{name}":                         {"/v1/tokens/t", "", ""},
@@ -744,6 +746,21 @@ func TestVerbs(t *testing.T) {
 	}
 	if _, err := c.Suspend(ctx, nil); err == nil {
 		t.Error("Suspend of nothing: got no error")
+	}
+	for _, r := range []RetractMany{{Since: "2026-11-23T08:00:00Z", Reason: "duplicate", DryRun: true}, {Feed: "known", Batch: "0123456789abcdef", Source: "ncmec", Reason: "duplicate"}} {
+		retracted, err := c.RetractMany(ctx, r)
+		must(err)
+		equal(retracted, RetractedMany{Feed: "a.example/known", Items: 2, Refs: []string{"a.example/known/1#7"}, DryRun: r.DryRun, Batch: r.Batch})
+		did(fmt.Sprintf("RetractMany %+v", r))
+	}
+	explained, err := c.Explain(ctx, Explain{Ref: "a.example/known/1#7"})
+	must(err)
+	equal(explained.Text, "log")
+	did("Explain {[] a.example/known/1#7}")
+	for _, r := range []Explain{{}, {Hashes: []string{"md5:x"}, Ref: "a.example/known/1#7"}} {
+		if _, err := c.Explain(ctx, r); err == nil {
+			t.Errorf("Explain %+v: got no error", r)
+		}
 	}
 	batches, err := c.Batches(ctx)
 	must(err)

@@ -42,6 +42,8 @@ type Verbs interface {
 	// (POST /v1/records lists one item, so there they are problems of status 409 and 422.)
 	Publish(ctx context.Context, r Publish) ([]Published, error)
 	Retract(ctx context.Context, ref feed.Ref, reason feed.Reason) (Published, error)
+	// RetractMany retracts all items that fit, in one signed batch (more than feed.MaxBatch: in several).
+	RetractMany(ctx context.Context, r RetractMany) (RetractedMany, error)
 	Revise(ctx context.Context, ref feed.Ref, r Revision) (Published, error)
 	Endorse(ctx context.Context, ref feed.Ref) (Published, error)
 	Dispute(ctx context.Context, ref feed.Ref, reason feed.Reason) (Published, error)
