@@ -281,6 +281,9 @@ func TestRunawayDamaged(t *testing.T) {
 		if a := p.alarm(alarmDamaged); a == nil || !strings.Contains(a.Text, "runaway") {
 			t.Errorf("byte %d: got the alarm %+v", at, a)
 		}
+		if found := p.fsck(t); !strings.Contains(found, "runaway") {
+			t.Errorf("byte %d: fsck found %q", at, found)
+		}
 		p.asksPDQ(0)
 		if v := p.asksPDQ(1); v.Verdict != policy.OutcomeReview {
 			t.Errorf("byte %d: got %s", at, v.Verdict)

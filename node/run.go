@@ -56,6 +56,7 @@ func (n *Node) Run(ctx context.Context, o RunOptions) (err error) {
 	n.alone.Store(o.Alone)
 	n.compareConfig()
 	n.keepConfig()
+	n.warnConfig()
 	config := n.config.Load()
 	if config.Limits.Memory > 0 {
 		debug.SetMemoryLimit(int64(config.Limits.Memory))
@@ -227,6 +228,7 @@ func (n *Node) Reload() error {
 	if net := n.network.Load(); net != nil {
 		net.changed()
 	}
+	n.warnConfig()
 	n.log.Info("config reloaded")
 	return nil
 }

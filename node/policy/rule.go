@@ -100,6 +100,9 @@ func (a Action) rank() int {
 	return 0
 }
 
+// Exceeds says whether a is harsher than b.
+func (a Action) Exceeds(b Action) bool { return a.rank() > b.rank() }
+
 // atMost returns the lower of a and limit.
 func (a Action) atMost(limit Action) Action {
 	switch {
