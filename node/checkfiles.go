@@ -52,8 +52,8 @@ func (c *fileCheck) run() {
 	if _, err := readJSONLines(c.dir.tokens(), maxTokenFile, storedToken.check); err != nil {
 		c.damaged("tokens", c.dir.tokens(), err, "the node doesn't start", "delete the file and make the tokens anew: hashfeed token create")
 	}
-	if _, err := readJSONLines(c.dir.runaway(), maxRunawayFile, runaway.check); err != nil {
-		c.damaged("runaway", c.dir.runaway(), err, "what was held for matching too much isn't any more", "delete the file: what matches too much again is held again")
+	if _, err := readJSONLines(c.dir.doubts(), maxDoubtFile, doubt.check); err != nil {
+		c.damaged("doubts", c.dir.doubts(), err, "what was held for matching too much isn't any more", "delete the file: what matches too much again is held again")
 	}
 	c.evidence()
 }

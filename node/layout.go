@@ -54,8 +54,8 @@ func (d layout) reports(name feed.Name) string {
 	return filepath.Join(string(d), "pending", strings.ReplaceAll(string(name), "/", "_")+".reports")
 }
 
-// runaway is what matched too much and is held here, or was released.
-func (d layout) runaway() string { return filepath.Join(string(d), "runaway") }
+// doubts is what this node has seen wrong with records: what matched too much, or a file that isn't the record's.
+func (d layout) doubts() string { return filepath.Join(string(d), "doubts") }
 
 // logKeys is the folder of the keys of one log of an own feed: signer and stamp, fresh for each log.
 func (d layout) logKeys(name feed.Name, log int) string {

@@ -39,10 +39,10 @@ const (
 	maxAlike = 16
 	// maxDisputesTold is how many open disputes are alarms of their own: more fill the screen.
 	maxDisputesTold = 20
-	// maxRunaways is how many records are held for having matched too much: more than people can look at in a day.
-	maxRunaways = 1000
-	// maxRunawayFile bounds their file, in bytes: lines of 500.
-	maxRunawayFile = maxRunaways * 600
+	// maxDoubts is how many doubts of our own about records are kept: more than people can look at in a day.
+	maxDoubts = 1000
+	// maxDoubtFile bounds their file, in bytes: lines of 520.
+	maxDoubtFile = maxDoubts * 640
 	// maxWithdrawn is how many withdrawals of a log are kept: whom older ones might free, later heads have freed since.
 	maxWithdrawn = 100
 	// maxWithdrawnFile bounds their file, in bytes: notes of a hundred bytes and seven lines.

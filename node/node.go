@@ -68,13 +68,13 @@ type Node struct {
 	tokens   *tokenFile
 	seal     *crypto.Sealer // of what lies beside the store: batches that await approval
 
-	config  atomic.Pointer[Config]
-	policy  atomic.Pointer[policy.Policy] // what the config and the feeds here come to
-	views   atomic.Pointer[[]*view]       // by slot: the upper bits of a match.ID
-	said    *statements
-	runaway *runaways
-	care    care
-	index   indexing
+	config atomic.Pointer[Config]
+	policy atomic.Pointer[policy.Policy] // what the config and the feeds here come to
+	views  atomic.Pointer[[]*view]       // by slot: the upper bits of a match.ID
+	said   *statements
+	doubts *doubts
+	care   care
+	index  indexing
 
 	outlook atomic.Pointer[outlook] // the newest; nil: none was wanted yet
 	bodies  bodyCache
@@ -136,7 +136,7 @@ func Open(dir string, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	n.seal = seal.Sealer()
-	n.runaway = openRunaways(n.dir.runaway(), n.unix())
+	n.doubts = openDoubts(n.dir.doubts(), n.unix())
 	var snapshot *loading
 	if !o.Rebuild {
 		snapshot = n.loadSnapshot()

@@ -199,6 +199,7 @@ func (q *asker) free() {
 func (q *asker) ask(question policy.Question) (policy.Verdict, error) {
 	found, truncated, err := q.lookUp(question.Hashes)
 	if err == nil {
+		q.collided(question.Hashes, found)
 		found, err = q.alike(found)
 	}
 	if err != nil {

@@ -32,14 +32,14 @@ func (n *Node) disputed(t statement) policy.Dispute {
 	return d
 }
 
-// upholdHere ends what this node itself holds against a record: a hold for having matched too much, and where it is another publisher's, its own
+// upholdHere ends what this node itself holds against a record: its doubts about it, and where it is another publisher's, its own
 // disputes. It returns the item's reference if it released one, and whether there is nothing left to answer.
 func (n *Node) upholdHere(ctx context.Context, ref feed.Ref) (p api.Published, over bool, err error) {
 	v, item, err := n.item(ref)
 	if err != nil {
 		return p, false, err
 	}
-	released, err := n.releaseRunaway(v, item)
+	released, err := n.settle(v, item)
 	if err != nil {
 		return p, false, err
 	}

@@ -225,8 +225,8 @@ func TestRunaway(t *testing.T) {
 	if a := p.alarm("runaway"); a != nil {
 		t.Errorf("retracted: got the alarm %+v", a)
 	}
-	p.lookAtRunaways(t.Context())
-	if held := *p.runaway.held.Load(); len(held) != 0 {
+	p.lookAtDoubts(t.Context())
+	if held := *p.doubts.all.Load(); len(held) != 0 {
 		t.Errorf("retracted: held %+v", held)
 	}
 }
@@ -255,7 +255,7 @@ func TestRunawayTest(t *testing.T) {
 			t.Fatalf("the test picture: got %s", v[0].Verdict)
 		}
 	}
-	if held := *p.runaway.held.Load(); len(held) != 0 {
+	if held := *p.doubts.all.Load(); len(held) != 0 {
 		t.Errorf("held %+v", held)
 	}
 }
@@ -269,7 +269,7 @@ func TestRunawayDamaged(t *testing.T) {
 	p.breaker(1)
 	p.asksPDQ(0)
 	p.asksPDQ(1)
-	path := p.Node.dir.runaway()
+	path := p.Node.dir.doubts()
 	text, err := os.ReadFile(path)
 	p.must(err)
 	for _, at := range []int{0, len(text) / 2, len(text) - 2} {
@@ -278,10 +278,10 @@ func TestRunawayDamaged(t *testing.T) {
 		flipped[at] ^= 1
 		p.must(os.WriteFile(path, flipped, 0o600))
 		p.open()
-		if a := p.alarm(alarmDamaged); a == nil || !strings.Contains(a.Text, "runaway") {
+		if a := p.alarm(alarmDamaged); a == nil || !strings.Contains(a.Text, "doubts") {
 			t.Errorf("byte %d: got the alarm %+v", at, a)
 		}
-		if found := p.fsck(t); !strings.Contains(found, "runaway") {
+		if found := p.fsck(t); !strings.Contains(found, "doubts") {
 			t.Errorf("byte %d: fsck found %q", at, found)
 		}
 		p.asksPDQ(0)
@@ -291,5 +291,56 @@ func TestRunawayDamaged(t *testing.T) {
 		if a := p.alarm(alarmDamaged); a != nil {
 			t.Errorf("byte %d, held again: got the alarm %+v", at, a)
 		}
+	}
+}
+
+// TestCollision: a file that has a record's md5 and another sha256 is never blocked, and is told of once; the record goes on blocking its own file.
+func TestCollision(t *testing.T) {
+	clock := newHandClock()
+	p, x := newHandNode(t, "hotline.example", RoleHotline, clock), newHandNode(t, "x.example", RoleHost, clock)
+	sha := func(n int) string { return "sha256:" + strings.Repeat("0123456789abcde"+string(rune('0'+n)), 4) }
+	made, err := p.Publish(t.Context(), api.Publish{Items: []api.Item{{Hashes: []string{md5Of(0), sha(0)}, Verdict: "baseline", VerifiedBy: 2, Media: "image"}}})
+	p.must(err)
+	x.follows(p, nil)
+	asks := func(texts ...string) policy.Verdict {
+		t.Helper()
+		var hashes []feed.Hash
+		for _, text := range texts {
+			h, err := feed.ParseHash(text)
+			x.must(err)
+			hashes = append(hashes, h)
+		}
+		v, err := x.Match(t.Context(), hashes, true)
+		x.must(err)
+		return v[0]
+	}
+	if v := asks(md5Of(0), sha(0)); v.Verdict != policy.OutcomeBlock || x.alarm("collision") != nil {
+		t.Errorf("the file itself: got %s", v.Verdict)
+	}
+	for range 3 {
+		v := asks(md5Of(0), sha(1))
+		if v.Verdict != policy.OutcomeReview || v.Matches[0].State != policy.Held {
+			t.Errorf("a forgery: got %s, %+v", v.Verdict, v.Matches)
+		}
+		clock.advance(time.Minute)
+	}
+	a := x.alarm("collision")
+	if a == nil || !strings.Contains(a.Text, made[0].Ref) {
+		t.Fatalf("got the alarm %+v", a)
+	}
+	x.reopen()
+	if b := x.alarm("collision"); b == nil || *b != *a {
+		t.Errorf("after a restart: got %+v, want %+v", b, a)
+	}
+	if v := asks(md5Of(0), sha(0)); v.Verdict != policy.OutcomeBlock {
+		t.Errorf("the file itself, afterwards: got %s", v.Verdict)
+	}
+	ref, err := feed.ParseRef(made[0].Ref)
+	x.must(err)
+	_, err = x.Resolve(t.Context(), ref, api.Resolution{Uphold: true})
+	x.must(err)
+	asks(md5Of(0), sha(1))
+	if a := x.alarm("collision"); a != nil {
+		t.Errorf("settled: got the alarm %+v", a)
 	}
 }

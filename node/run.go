@@ -160,7 +160,7 @@ func (n *Node) Run(ctx context.Context, o RunOptions) (err error) {
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
-		n.tellRunaways(telling)
+		n.tellDoubts(telling)
 	}()
 	stops = append(stops, func() error {
 		stopTelling()

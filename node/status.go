@@ -74,7 +74,7 @@ func (n *Node) alarms(feeds []api.FeedInfo, disputes []api.OpenDispute) []api.Al
 	}
 	n.careAlarms(say)
 	n.alarmErasures(say)
-	n.alarmRunaways(say)
+	n.alarmDoubts(say)
 	alarmDisputes(disputes, say)
 	n.alarmStamps(say)
 	for _, f := range feeds {

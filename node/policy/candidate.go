@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"hashfeed/feed"
@@ -118,6 +119,25 @@ func (c *Candidate) collides(file []feed.Hash) bool {
 		}
 	}
 	return false
+}
+
+// Collisions are the records that hashes of one file match by md5 or sha1 alone, while another of their exact hashes differs: each such match is a
+// forgery or an error, and Judge holds it.
+func Collisions(file []feed.Hash, cands []Candidate) []feed.Ref {
+	proven := map[feed.Ref]bool{}
+	for i := range cands {
+		if cands[i].Hash.Alg == feed.SHA256 {
+			proven[cands[i].Ref] = true
+		}
+	}
+	var refs []feed.Ref
+	for i := range cands {
+		c := &cands[i]
+		if c.Facts.Verdict != feed.Test && c.strength(proven[c.Ref]) == weak && c.collides(file) && !slices.Contains(refs, c.Ref) {
+			refs = append(refs, c.Ref)
+		}
+	}
+	return refs
 }
 
 // action returns the rule's action for a match of strength s.
