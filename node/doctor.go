@@ -82,9 +82,6 @@ func (d *doctor) files() {
 
 func (d *doctor) config() {
 	c := d.n.config.Load()
-	for _, w := range ConfigWarnings(string(d.n.dir), *c) {
-		d.warn("config", "hashfeed.toml", w, "it may do other than you mean", "edit hashfeed.toml, then send the daemon SIGHUP; hashfeed config check")
-	}
 	host, _, err := net.SplitHostPort(c.API)
 	if ip, ipErr := netip.ParseAddr(host); err == nil && ipErr == nil && !ip.IsLoopback() {
 		d.warn("config", "hashfeed.toml", fmt.Sprintf("the API listens at %s, which is no loopback address", c.API), "tokens and hashes cross the network in clear",
