@@ -59,3 +59,18 @@ func FuzzParseQueue(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseDoubts(f *testing.F) {
+	f.Fuzz(func(t *testing.T, data []byte) {
+		doubts, err := parseJSONLines(data, maxDoubtFile, doubt.check)
+		if err != nil {
+			return
+		}
+		for _, d := range doubts {
+			key := d.key()
+			if key.reason != feed.Runaway && key.reason != feed.Collision || key.feed == "" || key.first.Log < 1 {
+				t.Errorf("took %+v for a doubt", d)
+			}
+		}
+	})
+}
