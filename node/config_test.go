@@ -132,7 +132,7 @@ func TestConfigErrors(t *testing.T) {
 		{"unknown key in a string", minimal + "presence = '''\ncolour = 1\n'''\ncolour = 2\n", []string{"hashfeed.toml:6"}},
 		{"two unknown keys", minimal + "a1 = 1\nb1 = 2\n", []string{"hashfeed.toml:3", "hashfeed.toml:4"}},
 		{"later table", minimal + "[dropin.clamd]\nlisten = \"x\"\n", []string{"hashfeed.toml:3: [dropin.clamd] is not available in this version"}},
-		{"later array", minimal + "[[notify]]\nurl = \"x\"\n", []string{"[notify] is not available in this version"}},
+		{"later array", minimal + "[[pull]]\nurl = \"x\"\n", []string{"[pull] is not available in this version"}},
 		{"later table, empty", minimal + "[journal]\n", []string{"hashfeed.toml:3: [journal] is not available in this version"}},
 		{"later policy", minimal + "[policy]\nbreaker = 1\n", []string{`unknown key "breaker" in [policy]`}},
 		{"name", "name = \"Host\"\nrole = \"host\"\n", []string{"name"}},

@@ -34,7 +34,10 @@ func (n *Node) takeReport(ctx context.Context, r gossip.Report) (feed.Ticket, er
 	rand.Read(ticket[:])
 	q := queued{Ticket: hex.EncodeToString(ticket[:]), Ref: r.Ref.String(), Leaf: hex.EncodeToString(r.Leaf[:]), Reason: r.Reason.String(), Time: n.unix()}
 	if v.reading.Load().chain.Newest().Signer.K > 1 {
-		return n.queueReport(v, q)
+		if ticket, err = n.queueReport(v, q); err == nil {
+			n.announce(reportEvent(v, q.Ref, q.Reason)) // it may take hours until it is in the feed
+		}
+		return ticket, err
 	}
 	record, err := q.record()
 	if err != nil {

@@ -73,6 +73,7 @@ func (n *Node) alarms(feeds []api.FeedInfo) []api.Alarm {
 	}
 	n.careAlarms(say)
 	n.alarmStamps(say)
+	n.notifyAlarms(say)
 	for _, f := range feeds {
 		if f.State == "stale" {
 			say("stale", f.Origin, f.StateText, "see whether the publisher can be reached (hashfeed status)", now.Add(-time.Duration(f.AgeS)*time.Second))

@@ -17,9 +17,15 @@ func configCommand(e *env) *cli.Command {
 			{
 				Name: "check", Usage: "say whether the config is good, and where it isn't", Flags: []cli.Flag{jsonFlag()},
 				Action: func(c *cli.Context) error {
-					path, _, err := e.config(c)
+					path, config, err := e.config(c)
 					if err != nil {
 						return err
+					}
+					if err := config.CheckFiles(filepath.Dir(path)); err != nil {
+						return fmt.Errorf("%s: %w", path, err)
+					}
+					for _, text := range config.Warnings() {
+						fmt.Fprintf(e.stderr, "hashfeed: warning: %s\n", text)
 					}
 					if c.Bool("json") {
 						return e.printJSON(map[string]any{"valid": true, "file": path})

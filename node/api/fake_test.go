@@ -200,6 +200,9 @@ func asJSON(v any) string {
 	return string(text)
 }
 
+func (f *fakeNode) SelfTest(context.Context) (SelfTest, error) {
+	return SelfTest{Passed: true, Doors: []DoorTested{{Door: "api scan", OK: true}}}, f.note("SelfTest")
+}
 func (f *fakeNode) Doctor(context.Context) ([]Finding, error) {
 	return []Finding{{Kind: "backup", State: FindingWarning}}, f.note("Doctor")
 }
