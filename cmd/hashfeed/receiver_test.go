@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -21,6 +22,7 @@ import (
 //
 //	receiver HOST:PORT FILE SECRETFILE [fail=N] [redirect=URL]   a web hook; the first N requests get 503
 //	receiver stdin FILE [WORD…]                                  a command
+//	receiver URL FILE TOKEN [LASTID]                             listens to server-sent events
 //
 // Each appends what it was told to FILE, a JSON object a line: the event under "event", and what came with it. What it takes for signed it computes
 // by itself, from the specification of Standard Webhooks.
@@ -33,9 +35,9 @@ func receiver() {
 
 type received struct {
 	Event  json.RawMessage `json:"event"`
-	ID     string          `json:"id,omitempty"`     // the header webhook-id
+	ID     string          `json:"id,omitempty"`     // the header webhook-id, or the stream's id
 	Signed bool            `json:"signed,omitempty"` // by the secret, now
-	Type   string          `json:"type,omitempty"`   // Content-Type
+	Type   string          `json:"type,omitempty"`   // Content-Type, or the stream's type of event
 	Words  []string        `json:"words,omitempty"`
 	Env    []string        `json:"env,omitempty"`
 }
@@ -58,6 +60,9 @@ func receive(args []string) error {
 			return fmt.Errorf("not one line: %q", text)
 		}
 		return json.NewEncoder(out).Encode(received{Event: bytes.TrimSpace(text), Words: args[2:], Env: os.Environ()})
+	}
+	if strings.HasPrefix(args[0], "http") {
+		return listenTo(args[0], out, args[2:])
 	}
 	text, err := os.ReadFile(args[2])
 	if err != nil {
@@ -101,6 +106,47 @@ func receive(args []string) error {
 		json.NewEncoder(out).Encode(received{Event: body, ID: id, Type: r.Header.Get("Content-Type"), Signed: fresh && r.Header.Get("webhook-signature") == want})
 		w.WriteHeader(http.StatusNoContent)
 	}))
+}
+
+// listenTo writes down server-sent events until the stream ends.
+func listenTo(url string, out io.Writer, args []string) error {
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+args[0])
+	if len(args) > 1 {
+		r.Header.Set("Last-Event-ID", args[1])
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
+		return fmt.Errorf("status %d, %s", resp.StatusCode, resp.Header.Get("Content-Type"))
+	}
+	fmt.Fprintln(out, `{"type":"open"}`) // so that a script knows that what comes now is heard
+	var e received
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		switch name, value, _ := strings.Cut(lines.Text(), ": "); name {
+		case "id":
+			e.ID = value
+		case "event":
+			e.Type = value
+		case "data":
+			e.Event = json.RawMessage(value)
+		case "":
+			if e.Type != "" { // else a sign of life
+				if err := json.NewEncoder(out).Encode(e); err != nil {
+					return err
+				}
+			}
+			e = received{}
+		}
+	}
+	return lines.Err()
 }
 
 func scriptLines(ts *testscript.TestScript, neg bool, args []string) {
