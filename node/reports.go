@@ -34,10 +34,7 @@ func (n *Node) takeReport(ctx context.Context, r gossip.Report) (feed.Ticket, er
 	rand.Read(ticket[:])
 	q := queued{Ticket: hex.EncodeToString(ticket[:]), Ref: r.Ref.String(), Leaf: hex.EncodeToString(r.Leaf[:]), Reason: r.Reason.String(), Time: n.unix()}
 	if v.reading.Load().chain.Newest().Signer.K > 1 {
-		if ticket, err = n.queueReport(v, q); err == nil {
-			n.announce(reportEvent(v, q.Ref, q.Reason)) // it may take hours until it is in the feed
-		}
-		return ticket, err
+		return n.queueReport(v, q)
 	}
 	record, err := q.record()
 	if err != nil {
@@ -105,6 +102,8 @@ func (n *Node) queueReport(v *view, q queued) (ticket feed.Ticket, err error) {
 		return ticket, err
 	} else if err := writeJSONLines(n.dir.reports(v.name), append(list, q)); err != nil {
 		return ticket, err
+	} else {
+		n.announce(reportEvent(v, q.Ref, q.Reason)) // it may take hours until it is in the feed
 	}
 	raw, err := hex.DecodeString(q.Ticket)
 	copy(ticket[:], raw)

@@ -39,6 +39,7 @@ type hook struct {
 	secrets [][]byte
 	client  *http.Client
 	now     func() time.Time
+	time    time.Duration // that it may take
 }
 
 func newHook(t Target, log *slog.Logger, now func() time.Time) (*hook, error) {
@@ -66,7 +67,7 @@ func newHook(t Target, log *slog.Logger, now func() time.Time) (*hook, error) {
 		}
 		return nil
 	}}
-	return &hook{url: u, secrets: t.Secrets, now: now, client: &http.Client{
+	return &hook{url: u, secrets: t.Secrets, now: now, time: hookTime, client: &http.Client{
 		Transport: &http.Transport{ // without a proxy: where it would go must stand in the config
 			DialContext:            dialer.DialContext,
 			TLSHandshakeTimeout:    hookTime,
@@ -82,7 +83,7 @@ func newHook(t Target, log *slog.Logger, now func() time.Time) (*hook, error) {
 }
 
 func (h *hook) send(ctx context.Context, m Message) error {
-	ctx, cancel := context.WithTimeout(ctx, hookTime)
+	ctx, cancel := context.WithTimeout(ctx, h.time)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url.String(), bytes.NewReader(m.Body))
 	if err != nil {
