@@ -68,6 +68,9 @@ func (n *Node) announce(e api.Event) {
 			close(l)
 		}
 	}
+	if w.notifier == nil { // nobody has opened the queues
+		return
+	}
 	w.notifier.Offer(notify.Message{ID: e.ID, Kind: e.Kind, Time: now, Urgent: e.Kind != api.EventBlock && e.Kind != api.EventReview, Body: text})
 }
 

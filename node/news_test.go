@@ -352,6 +352,76 @@ func TestAlarmsAreTold(t *testing.T) {
 	}
 }
 
+// TestReloadTargets: a config that names who is told is taken over as a whole, or not at all.
+func TestReloadTargets(t *testing.T) {
+	d := newDesk(t)
+	path := d.Node.dir.config()
+	before, err := os.ReadFile(path)
+	d.must(err)
+	write := func(more string) {
+		t.Helper()
+		d.must(os.WriteFile(path, append(slices.Clip(before), more...), 0o600))
+	}
+	write("log_level = \"debug\"\n[[notify]]\nname = \"desk\"\nurl = \"https://desk.example/\"\nsecret_file = \"keys/none\"\n")
+	if err := d.Reload(); err == nil || !strings.Contains(err.Error(), "read secret") {
+		t.Errorf("without the secret: got %v", err)
+	}
+	write("\n[[notify]]\nname = \"page\"\ncommand = [\"/bin/true\"]\non = [\"dispute\"]\n")
+	d.must(d.Reload())
+	d.announce(api.Event{Kind: api.EventDispute, Text: "x"})
+	d.announce(api.Event{Kind: api.EventAlarm, Text: "x"})
+	d.must(d.news.notifier.Flush(t.Context()))
+	if s := d.news.notifier.State(); len(s) != 1 || s[0].Target != "page" || s[0].Waiting != 1 {
+		t.Errorf("got %+v, want the dispute to wait for page", s)
+	}
+	write("\n[[notify]]\nname = \"page\"\ncommand = [\"true\"]\n")
+	if err := d.Reload(); err == nil || len(d.news.notifier.State()) != 1 {
+		t.Errorf("a wrong config: got %v", err)
+	}
+}
+
+// TestNotifyAlarms: a receiver that is away, and events that nobody will get, are alarms.
+func TestNotifyAlarms(t *testing.T) {
+	d := newDesk(t)
+	d.must(os.MkdirAll(d.Node.dir.notify(), 0o700))
+	d.must(os.WriteFile(d.Node.dir.notify()+"/page.queue", []byte("damaged\n"), 0o600))
+	config, err := os.ReadFile(d.Node.dir.config())
+	d.must(err)
+	d.must(os.WriteFile(d.Node.dir.config(), append(config, "\n[[notify]]\nname = \"page\"\ncommand = [\"/bin/false\"]\n"...), 0o600))
+	d.must(d.Reload())
+	told := func() (texts []string) {
+		for _, a := range d.alarms(nil) {
+			if a.Code == "notify" {
+				texts = append(texts, a.Feed+": "+a.Text)
+			}
+		}
+		return texts
+	}
+	if got := told(); len(got) != 1 || !strings.HasPrefix(got[0], "notify/page: 1 messages for page were given up") {
+		t.Errorf("damaged: got %q", got)
+	}
+	d.clock = d.clock.Add(droppedWarn)
+	if got := told(); len(got) != 0 {
+		t.Errorf("a day later: got %q", got)
+	}
+	stop, err := d.startNews(t.Context())
+	d.must(err)
+	d.announce(api.Event{Kind: api.EventDispute, Text: "x"})
+	for deadline := time.Now().Add(20 * time.Second); d.news.notifier.State()[0].Trouble == ""; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was tried")
+		}
+	}
+	d.must(stop())
+	if got := told(); len(got) != 0 {
+		t.Errorf("at once: got %q", got)
+	}
+	d.clock = d.clock.Add(notifyWarn + time.Second)
+	if got, want := told(), "notify/page: 1 messages wait for page: run false: exit status 1"; len(got) != 1 || got[0] != want {
+		t.Errorf("a minute later: got %q, want %q", got, want)
+	}
+}
+
 // TestSelfTest: a node's own doors answer as they must; where the tables lie, the test says so.
 func TestSelfTest(t *testing.T) {
 	d := newDesk(t)

@@ -234,6 +234,8 @@ func (t *teller) event(v *view, at feed.Position, r store.Indexed, since int64) 
 	switch {
 	case v.own:
 		e.Text = fmt.Sprintf("this node disputes %s (%s): it can't block here until that is resolved", info.Subject, info.Reason)
+	case head.Ticket != nil:
+		e.Text = fmt.Sprintf("%s has %s reported to it as wrong (%s)", v.name.Publisher(), info.Subject, info.Reason)
 	case about.own:
 		e.Text = fmt.Sprintf("%s disputes our record %s (%s): look at it again, and answer with hashfeed resolve %s --uphold or --retract",
 			v.name.Publisher(), info.Subject, info.Reason, info.Subject)

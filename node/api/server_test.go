@@ -58,6 +58,8 @@ var samples = map[string]struct{ path, contentType, body string }{
 	"POST /v1/charter/publish":                         {"/v1/charter/publish", "application/json", `{"file":"text"}`},
 	"GET /v1/feeds/{pub}/{feed}/{log}/receipts":        {"/v1/feeds/a/b/1/receipts?pending=true", "", ""},
 	"POST /v1/feeds/{pub}/{feed}/{log}/recover":        {"/v1/feeds/a/b/1/recover", "", ""},
+	"GET /v1/events":                                   {"/v1/events", "", ""},
+	"POST /v1/selftest":                                {"/v1/selftest", "", ""},
 	"GET /v1/tokens":                                   {"/v1/tokens", "", ""},
 	"POST /v1/tokens":                                  {"/v1/tokens", "application/json", `{"scopes":["read"]}`},
 	"DELETE /v1/tokens/{name}":                         {"/v1/tokens/t", "", ""},
