@@ -362,7 +362,7 @@ func TestReloadTargets(t *testing.T) {
 		t.Helper()
 		d.must(os.WriteFile(path, append(slices.Clip(before), more...), 0o600))
 	}
-	write("log_level = \"debug\"\n[[notify]]\nname = \"desk\"\nurl = \"https://desk.example/\"\nsecret_file = \"keys/none\"\n")
+	write("\n[[notify]]\nname = \"desk\"\nurl = \"https://desk.example/\"\nsecret_file = \"keys/none\"\n")
 	if err := d.Reload(); err == nil || !strings.Contains(err.Error(), "read secret") {
 		t.Errorf("without the secret: got %v", err)
 	}

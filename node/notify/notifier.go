@@ -96,6 +96,12 @@ func Open(dir string, targets []Target, o Options) (*Notifier, error) {
 func (n *Notifier) SetTargets(targets []Target) (err error) {
 	n.changing.Lock()
 	defer n.changing.Unlock()
+	n.mu.RLock()
+	closed := n.closed
+	n.mu.RUnlock()
+	if closed {
+		return errStopped
+	}
 	if len(targets) > maxTargets {
 		return fmt.Errorf("more than %d targets", maxTargets)
 	}
@@ -337,6 +343,8 @@ func (t *target) stir() {
 // Close keeps what was offered, stops, and closes the queues.
 func (n *Notifier) Close() error {
 	n.Stop()
+	n.changing.Lock()
+	defer n.changing.Unlock()
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
