@@ -64,6 +64,7 @@ type Config struct {
 	Monitor Monitor  `toml:"monitor" json:"monitor"`
 	Peers   []Peer   `toml:"peer" json:"peer"`
 	Follow  []Follow `toml:"follow" json:"follow"`
+	Notify  []Notify `toml:"notify" json:"notify"`
 }
 
 // Limits bound what the node spends. Sizes are written like "256 MiB", or as a number of bytes.
@@ -222,6 +223,7 @@ func DefaultConfig(role string) Config {
 		Monitor: Monitor{Feeds: []string{}},
 		Peers:   []Peer{},
 		Follow:  []Follow{},
+		Notify:  []Notify{},
 	}
 	if role == RoleHotline { // many read it
 		c.Limits.Connections, c.Limits.Streams = 512, 8192
@@ -298,6 +300,9 @@ func parseConfig(name string, text []byte) (Config, error) {
 		f.Action, f.ActionNear, f.ActionWeak = cmp.Or(f.Action, policy.Log), cmp.Or(f.ActionNear, policy.Log), cmp.Or(f.ActionWeak, policy.Log)
 		f.OnStale = cmp.Or(f.OnStale, policy.Keep)
 		c.Follow = append(c.Follow, f)
+	}
+	for i := range c.Notify {
+		c.Notify[i].setDefaults()
 	}
 	if err := c.check(); err != nil {
 		return Config{}, fmt.Errorf("%s: %w", name, err)
@@ -394,6 +399,7 @@ func (c *Config) check() error {
 		}
 		seen[f.Feed] = true
 	}
+	problems = append(problems, checkNotify(c.Notify)...)
 	return errors.Join(problems...)
 }
 

@@ -333,6 +333,14 @@ presence = "open"
 # max_distance_photodna = 0  # of a photodna neighbour, a sum of squares: 0 only equal ones, 40000 as others do
 # on_stale = "keep"        # when nothing is heard: keep exact baseline matches, or review all
 # required = false         # true: /readyz fails when the feed is past its hard maxage
+
+# Who is told of what happens here; as many as there are desks, each by url or by command:
+# [[notify]]
+# name = "desk"            # names its queue in DIR/notify
+# url = "https://desk.example/hashfeed"  # https, or http to this machine; redirects aren't followed
+# secret_file = "keys/notify-desk"       # signs what is sent: openssl rand -base64 32, mode 0600; below DIR, or a full path
+# command = ["/usr/local/bin/page-me"]   # instead of url: gets the event on standard input. No secret belongs among its words
+# on = ["block", "review", "retraction", "dispute", "alarm"]   # and "test": what matches test records only
 `, memory, reserve, c.Limits.Connections, c.Limits.Streams, c.Limits.Requests, scan, decode, c.Limits.Pixels)
 	return b.Bytes()
 }

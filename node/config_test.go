@@ -73,6 +73,14 @@ anchor = "` + testAnchor + `"
 [monitor]
 listen = "127.0.0.1:8481"
 feeds = ["known"]
+[[notify]]
+name = "desk"
+url = "https://desk.example/hashfeed"
+secret_file = "keys/notify-desk"
+on = ["block", "test"]
+[[notify]]
+name = "page"
+command = ["/usr/local/bin/page-me", "now"]
 `
 
 func TestParseConfig(t *testing.T) {
@@ -93,6 +101,10 @@ func TestParseConfig(t *testing.T) {
 				OnStale: policy.ReviewIfStale, Required: true},
 			{Feed: "interpol.example/known", Anchor: testAnchor, Verdicts: []string{"baseline"}, Action: policy.Log, ActionNear: policy.Log,
 				ActionWeak: policy.Log, MaxDistance: 31, OnStale: policy.Keep},
+		},
+		Notify: []Notify{
+			{Name: "desk", URL: "https://desk.example/hashfeed", SecretFile: "keys/notify-desk", On: []string{"block", "test"}},
+			{Name: "page", Command: []string{"/usr/local/bin/page-me", "now"}, On: []string{"block", "review", "retraction", "dispute", "alarm"}},
 		},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -117,10 +129,21 @@ func TestParseConfig(t *testing.T) {
 // TestConfigErrors wants each mistake named with its line, or its key.
 func TestConfigErrors(t *testing.T) {
 	follow := minimal + "[[follow]]\nfeed = \"eokm.example/known\"\nanchor = \"" + testAnchor + "\"\n"
+	notify := minimal + "[[notify]]\nname = \"desk\"\n"
 	for _, c := range []struct {
 		name, text string
 		want       []string
 	}{
+		{"nobody to notify", notify, []string{`[[notify]] "desk": want either a url or a command`}},
+		{"url without a secret", notify + "url = \"https://desk.example/\"\n", []string{`[[notify]] "desk": secret_file: want one for a url`}},
+		{"command with a secret", notify + "command = [\"/x\"]\nsecret_file = \"x\"\n", []string{`secret_file: want one for a url, and none for a command`}},
+		{"command without a path", notify + "command = [\"x\"]\n", []string{`[[notify]] "desk": command: want the program's full path`}},
+		{"a secret in the config", notify + "secret = \"x\"\n", []string{`unknown key "secret" in [notify]`}},
+		{"notify twice", notify + "command = [\"/x\"]\n[[notify]]\nname = \"desk\"\ncommand = [\"/x\"]\n", []string{`[[notify]] "desk" stands there twice`}},
+		{"told of nothing", notify + "command = [\"/x\"]\non = []\n", []string{`on: name at least one kind`}},
+		{"told of what there isn't", notify + "command = [\"/x\"]\non = [\"allow\"]\n", []string{`on "allow": want block, review, retraction, dispute, alarm or test`}},
+		{"told twice", notify + "command = [\"/x\"]\non = [\"block\", \"block\"]\n", []string{`on: block stands there twice`}},
+		{"too many to notify", minimal + strings.Repeat("[[notify]]\nname = \"x\"\n", maxNotify+1), []string{`[[notify]]: more than 16`}},
 		{"empty", "", []string{"name", "role"}},
 		{"not TOML", minimal + "api = \n", []string{"hashfeed.toml:3"}},
 		{"wrong type", minimal + "listen = 7\n", []string{"hashfeed.toml:3", "listen"}},
@@ -133,7 +156,7 @@ func TestConfigErrors(t *testing.T) {
 		{"unknown key in a string", minimal + "presence = '''\ncolour = 1\n'''\ncolour = 2\n", []string{"hashfeed.toml:6"}},
 		{"two unknown keys", minimal + "a1 = 1\nb1 = 2\n", []string{"hashfeed.toml:3", "hashfeed.toml:4"}},
 		{"later table", minimal + "[dropin.clamd]\nlisten = \"x\"\n", []string{"hashfeed.toml:3: [dropin.clamd] is not available in this version"}},
-		{"later array", minimal + "[[notify]]\nurl = \"x\"\n", []string{"[notify] is not available in this version"}},
+		{"later array", minimal + "[[pull]]\nurl = \"x\"\n", []string{"[pull] is not available in this version"}},
 		{"later table, empty", minimal + "[journal]\n", []string{"hashfeed.toml:3: [journal] is not available in this version"}},
 		{"later policy", minimal + "[policy]\nquota = 1\n", []string{`unknown key "quota" in [policy]`}},
 		{"name", "name = \"Host\"\nrole = \"host\"\n", []string{"name"}},

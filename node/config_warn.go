@@ -45,7 +45,7 @@ func (c *Config) Warnings(charter func(Follow) feed.Use) []string {
 	if n := c.Policy.MinPublishers; n > 1 && n > len(publishers) {
 		warn("[policy] min_publishers is %d, and feeds of %d publishers are followed: no followed record does more than review, unless others endorse it", n, len(publishers))
 	}
-	return warnings
+	return append(warnings, c.notifyWarnings()...)
 }
 
 // ConfigWarnings are the warnings about a node's config, by the charters that its directory holds. The node needn't be open.

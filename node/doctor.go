@@ -87,6 +87,12 @@ func (d *doctor) config() {
 		d.warn("config", "hashfeed.toml", fmt.Sprintf("the API listens at %s, which is no loopback address", c.API), "tokens and hashes cross the network in clear",
 			"set api to 127.0.0.1 and put a proxy with TLS before it; SIGHUP isn't enough, restart")
 	}
+	if err := c.CheckFiles(string(d.n.dir)); err != nil {
+		d.warn("config", "hashfeed.toml", err.Error(), "the daemon doesn't start with it, or take a change over", "hashfeed config check")
+	}
+	for _, text := range c.notifyWarnings() {
+		d.warn("config", "hashfeed.toml", text, "what happens here may be told to somebody else", "see that the address is the desk's, and its certificate too")
+	}
 	if limit, ok := openFiles(); ok && limit < uint64(2*c.Limits.Connections+spareFiles) {
 		d.warn("limits", "", fmt.Sprintf("%d files may be open at once, %d connections may need %d", limit, c.Limits.Connections, 2*c.Limits.Connections+spareFiles),
 			"peers are turned away, or the database fails, when it is busiest", "LimitNOFILE=65536 in the systemd unit, or ulimit -n 65536")

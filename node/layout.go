@@ -26,6 +26,10 @@ func (d layout) keys() string     { return filepath.Join(string(d), "keys") }
 func (d layout) tokens() string   { return filepath.Join(d.keys(), "tokens") }
 func (d layout) nodeKey() string  { return filepath.Join(d.keys(), "node") }
 
+// notify is the folder of what waits to be told, a queue a target; told is up to where that has come.
+func (d layout) notify() string { return filepath.Join(string(d), "notify") }
+func (d layout) told() string   { return filepath.Join(d.notify(), "told") }
+
 // charter is a charter of a feed as it was signed; the store writes it.
 func (d layout) charter(name feed.Name, version int) string {
 	return filepath.Join(string(d), "charters", strings.ReplaceAll(string(name), "/", "_"), "charter-"+strconv.Itoa(version))

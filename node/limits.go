@@ -60,4 +60,19 @@ const (
 	maxFoundKept = 64
 	// askChunk is how many hashes are looked up before it is asked whether the answer is still wanted.
 	askChunk = 1024
+	// maxNotify is how many targets may be notified: each has a queue in memory.
+	maxNotify = 16
+	// keptEvents is how many events are kept for listeners that come back, of some hundred bytes each.
+	keptEvents = 1024
+	// maxListeners is how many may listen to events at once, and listenerBuffer how many events one may be behind.
+	maxListeners   = 32
+	listenerBuffer = 256
+	// maxEventRecords is how many records an event names: more, nobody reads.
+	maxEventRecords = 20
+	// maxToldFile bounds the file of what was told, in bytes: maxFeeds feeds of some logs, and alarms, in lines of maxAlarmText and 400 more.
+	maxToldFile = 4 << 20
+	// maxAlarmText is how many bytes of an alarm's text are kept, to say what is over.
+	maxAlarmText = 1024
+	// tellChunk is how many events are told before it is waited until they are on the disk.
+	tellChunk = 500
 )

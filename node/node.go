@@ -73,6 +73,7 @@ type Node struct {
 	views  atomic.Pointer[[]*view]       // by slot: the upper bits of a match.ID
 	said   *statements
 	doubts *doubts
+	news   *news
 	care   care
 	index  indexing
 
@@ -95,6 +96,11 @@ type Node struct {
 	signing sync.Mutex
 	// freezing is held while what froze a feed is written; never by what the store calls in line.
 	freezing sync.Mutex
+	doors    atomic.Pointer[doorsOpen] // where Run serves: nil while the node is only open
+	ownToken atomic.Pointer[string]    // lets the self-test ask over TCP; nil: none runs
+	testing  sync.Mutex                // of the self-test: one at a time
+	passed   atomic.Int64              // when it last passed, Unix seconds
+
 	// network is what Run adds: nil while the node is only open.
 	network atomic.Pointer[network]
 }
@@ -104,7 +110,7 @@ var _ api.Verbs = (*Node)(nil)
 // Open opens a node's directory. Only one process can: store.ErrLocked otherwise. A feed that is damaged doesn't stop it;
 // status and fsck tell.
 func Open(dir string, o Options) (_ *Node, err error) {
-	n := &Node{dir: layout(dir), log: o.Logger, now: o.Now, registry: prometheus.NewRegistry(), said: newStatements(), simulate: o.network,
+	n := &Node{dir: layout(dir), log: o.Logger, now: o.Now, registry: prometheus.NewRegistry(), said: newStatements(), news: newNews(), simulate: o.network,
 		snapshotFew: cmp.Or(o.snapshotFew, snapshotFew), eraseWake: make(chan struct{}, 1)}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
@@ -130,7 +136,7 @@ func Open(dir string, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		store.BadgerCollector{}, feedMetrics{n}, careMetrics{&n.care})
+		store.BadgerCollector{}, feedMetrics{n}, careMetrics{&n.care}, selfTestMetrics{n})
 	seal, err := crypto.LoadSealKey(n.dir.sealKey(), config.Name+"/store", o.Passphrase)
 	if err != nil {
 		return nil, err
@@ -145,6 +151,10 @@ func Open(dir string, o Options) (_ *Node, err error) {
 		Registerer: n.registry, Now: n.now}); err != nil {
 		snapshot.drop()
 		return nil, explainStore(dir, err)
+	}
+	if err := n.openNews(); err != nil {
+		snapshot.drop()
+		return nil, errors.Join(err, n.store.Close())
 	}
 	if err := n.load(snapshot); err != nil {
 		return nil, errors.Join(err, n.close())
@@ -184,7 +194,7 @@ func (n *Node) Close() error {
 
 func (n *Node) close() error {
 	n.tables.Close()
-	return n.store.Close()
+	return errors.Join(n.news.notifier.Close(), n.store.Close())
 }
 
 // load builds the views of all feeds and their tables from the snapshot, where there is one, and from the store, and follows it from there.

@@ -27,6 +27,9 @@ func (n *Node) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]p
 		q := n.asker()
 		defer q.free()
 		v, err := q.ask(policy.Question{Hashes: hashes})
+		if err == nil {
+			n.announceVerdict(v, "")
+		}
 		return []policy.Verdict{v}, err
 	}
 	answers, err := n.Answers(ctx, hashes)
@@ -95,6 +98,9 @@ func (q *asker) askAll(answers *policy.Answers, hashes []feed.Hash, places []int
 		}
 		if len(found) > 0 || truncated {
 			answers.Judge(i, found, truncated, *q.policy, q.now)
+			if o := answers.Outcome(i); o == policy.OutcomeBlock || o == policy.OutcomeReview {
+				q.n.announceVerdict(answers.Verdict(i), "")
+			}
 		}
 	}
 	return nil
@@ -112,7 +118,11 @@ func (n *Node) Scan(ctx context.Context, r io.Reader, ref string) (policy.Verdic
 	}
 	q := n.asker()
 	defer q.free()
-	return q.ask(policy.Question{Hashes: QueryHashes(sum), Note: sum.Note})
+	v, err := q.ask(policy.Question{Hashes: QueryHashes(sum), Note: sum.Note})
+	if err == nil {
+		n.announceVerdict(v, ref)
+	}
+	return v, err
 }
 
 // QueryHashes is what a file is looked up by: all that was computed of it, whatever the quality.

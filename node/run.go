@@ -121,6 +121,16 @@ func (n *Node) Run(ctx context.Context, o RunOptions) (err error) {
 			return nil
 		})
 	}
+	n.doors.Store(&doorsOpen{api: tcp.Addr(), socket: path})
+	stops = append(stops, func() error {
+		n.doors.Store(nil)
+		return nil
+	})
+	stopNews, err := n.startNews(ctx)
+	if err != nil {
+		return err
+	}
+	stops = append(stops, stopNews)
 	stamping, stopStamps := context.WithCancel(ctx)
 	stamped := make(chan struct{})
 	go func() {
@@ -222,6 +232,13 @@ func (n *Node) Reload() error {
 	if config.Name != old.Name {
 		return fmt.Errorf("reload config: the name was %s: a node can't be renamed", old.Name)
 	}
+	targets, err := config.targets(n.dir)
+	if err != nil {
+		return fmt.Errorf("reload config: %w", err)
+	}
+	if err := n.news.notifier.SetTargets(targets); err != nil {
+		return fmt.Errorf("reload config: %w", err)
+	}
 	n.config.Store(&config)
 	n.keepConfig()
 	n.decide()
@@ -235,7 +252,7 @@ func (n *Node) Reload() error {
 
 func (n *Node) apiOptions() api.Options {
 	config := n.config.Load()
-	return api.Options{Tokens: n.tokens.Scopes, Hosts: config.APIHosts, Logger: n.log, Registry: n.registry, Version: Version,
+	return api.Options{Tokens: n.scopes, Events: n.listen, Hosts: config.APIHosts, Logger: n.log, Registry: n.registry, Version: Version,
 		Limits: api.Limits{Requests: config.Limits.Requests, ScanBytes: int64(config.Limits.ScanBytes)}, Ready: n.Ready, Part: n.part}
 }
 

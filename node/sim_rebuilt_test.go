@@ -38,7 +38,7 @@ func (w *simWorld) checkRebuilt(s simView) {
 // rebuilt is a node on the same store whose views and tables are made anew, as at a start. alter, if any, changes the records on the way.
 func rebuilt(n *Node, alter func(*view, []feed.Record)) (*Node, error) {
 	c := &Node{dir: n.dir, log: n.log, now: n.now, registry: n.registry, keys: n.keys, store: n.store, tables: match.New(match.Options{}), tokens: n.tokens,
-		said: newStatements(), doubts: n.doubts}
+		said: newStatements(), doubts: n.doubts, news: newNews()}
 	c.config.Store(n.config.Load())
 	selfTest, err := newSelfTest(c.tables)
 	if err != nil {

@@ -77,6 +77,7 @@ func (n *Node) alarms(feeds []api.FeedInfo, disputes []api.OpenDispute) []api.Al
 	n.alarmDoubts(say)
 	alarmDisputes(disputes, say)
 	n.alarmStamps(say)
+	n.notifyAlarms(say)
 	for _, f := range feeds {
 		if f.State == "stale" {
 			say("stale", f.Origin, f.StateText, "see whether the publisher can be reached (hashfeed status)", now.Add(-time.Duration(f.AgeS)*time.Second))

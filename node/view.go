@@ -371,6 +371,7 @@ func (n *Node) Apply(e store.Event) error {
 	if w := n.network.Load(); w != nil {
 		w.gossip.Committed(e.Feed, e.Batch)
 	}
+	n.news.stir()
 	return nil
 }
 

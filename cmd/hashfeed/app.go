@@ -27,7 +27,7 @@ func newApp(e *env) *cli.App {
 			memberCommand(e), followCommand(e), unfollowCommand(e), peerCommand(e),
 			statusCommand(e), feedCommand(e), proofCommand(e), evidenceCommand(e),
 			tokenCommand(e), configCommand(e), policyCommand(e),
-			doctorCommand(e), fsckCommand(e), backupCommand(e), restoreCommand(e), indexCommand(e),
+			doctorCommand(e), selftestCommand(e), fsckCommand(e), backupCommand(e), restoreCommand(e), indexCommand(e),
 			versionCommand(e), completionCommand(e), manCommand(e),
 		},
 		Writer:                    e.stdout,

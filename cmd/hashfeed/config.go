@@ -21,6 +21,9 @@ func configCommand(e *env) *cli.Command {
 					if err != nil {
 						return err
 					}
+					if err := config.CheckFiles(filepath.Dir(path)); err != nil {
+						return fmt.Errorf("%s: %w", path, err)
+					}
 					warnings := node.ConfigWarnings(filepath.Dir(path), config)
 					if c.Bool("json") {
 						return e.printJSON(map[string]any{"valid": true, "file": path, "warnings": warnings})

@@ -25,7 +25,8 @@ var layers = map[string][]string{
 	"node/policy":      {"node/match", "feed", "crypto"},
 	"node/gossip":      {"feed", "crypto"},
 	"node/api":         {"node/policy", "feed", "crypto"},
-	"node": {"node/api", "node/policy", "node/match", "node/digest", "node/digest/pdq", "node/gossip",
+	"node/notify":      {},
+	"node": {"node/api", "node/policy", "node/match", "node/digest", "node/digest/pdq", "node/gossip", "node/notify",
 		"feed/store", "feed", "crypto"},
 	"cmd/hashfeed": {"node", "node/api", "node/policy", "node/digest", "node/digest/pdq", "feed", "crypto"},
 }

@@ -206,6 +206,9 @@ func asJSON(v any) string {
 	return string(text)
 }
 
+func (f *fakeNode) SelfTest(context.Context) (SelfTest, error) {
+	return SelfTest{Passed: true, Doors: []DoorTested{{Door: "api scan", OK: true}}}, f.note("SelfTest")
+}
 func (f *fakeNode) Doctor(context.Context) ([]Finding, error) {
 	return []Finding{{Kind: "backup", State: FindingWarning}}, f.note("Doctor")
 }
@@ -243,7 +246,14 @@ func tokensByScope(token string) ([]string, bool) {
 }
 
 func newTestServer(f *fakeNode) *Server {
-	return NewServer(f, Options{Tokens: tokensByScope, Hosts: []string{"api.example"}, Limits: Limits{ScanBytes: 1000}, Part: testPart})
+	return NewServer(f, Options{Tokens: tokensByScope, Hosts: []string{"api.example"}, Limits: Limits{ScanBytes: 1000}, Part: testPart, Events: testEvents})
+}
+
+// testEvents is a stream that ends at once.
+func testEvents(after string) (EventStream, error) {
+	next := make(chan EventLine)
+	close(next)
+	return EventStream{Past: []EventLine{{ID: "2", Kind: "block", JSON: []byte(`{"id":"2"}`)}}, Gap: after == "gone", Next: next, Stop: func() {}}, nil
 }
 
 // call asks the TCP door in this process.

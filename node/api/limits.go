@@ -63,6 +63,11 @@ const (
 	// auditTime is how long one of them may count heads; the next goes on from there.
 	auditTime = 2 * time.Second
 
+	// maxEventID is the length in bytes of Last-Event-ID: ours have 26.
+	maxEventID = 64
+	// beatEvery is how often a stream of events says that it lives; a proxy cuts off what is silent for a minute.
+	beatEvery = 15 * time.Second
+
 	headerTime = 10 * time.Second // to send the headers
 	idleTime   = 2 * time.Minute  // between requests
 	// stallTime is how long a body or an answer may make no progress. A whole upload may take longer, an idle one not.

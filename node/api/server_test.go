@@ -60,6 +60,8 @@ var samples = map[string]struct{ path, contentType, body string }{
 	"POST /v1/feeds/{pub}/{feed}/{log}/recover":        {"/v1/feeds/a/b/1/recover", "", ""},
 	"POST /v1/explain":                                 {"/v1/explain", "application/json", `{"ref":"a.example/known/1#7"}`},
 	"POST /v1/retractions":                             {"/v1/retractions", "application/json", `{"since":"2026-11-23T08:00:00Z","reason":"duplicate"}`},
+	"GET /v1/events":                                   {"/v1/events", "", ""},
+	"POST /v1/selftest":                                {"/v1/selftest", "", ""},
 	"GET /v1/tokens":                                   {"/v1/tokens", "", ""},
 	"POST /v1/tokens":                                  {"/v1/tokens", "application/json", `{"scopes":["read"]}`},
 	"DELETE /v1/tokens/{name}":                         {"/v1/tokens/t", "", ""},
@@ -871,6 +873,10 @@ func TestVerbs(t *testing.T) {
 	must(err)
 	equal(advice, []Finding{{Kind: "backup", State: FindingWarning}})
 	did("Doctor")
+	tested, err := c.SelfTest(ctx)
+	must(err)
+	equal(tested, SelfTest{Passed: true, Doors: []DoorTested{{Door: "api scan", OK: true}}})
+	did("SelfTest")
 	b.Reset()
 	must(c.Backup(ctx, &b))
 	equal(b.String(), "archive")

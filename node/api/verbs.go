@@ -91,6 +91,8 @@ type Verbs interface {
 	Fsck(ctx context.Context, repair bool) iter.Seq2[Finding, error]
 	// Doctor looks at what an operator should look at; each finding names what mends it.
 	Doctor(ctx context.Context) ([]Finding, error)
+	// SelfTest sends the test picture, a copy of it and an innocent picture through every door, and a test event to whoever is notified.
+	SelfTest(ctx context.Context) (SelfTest, error)
 	// Backup writes what the store holds in a tar stream. Keys are not in it: whoever makes a backup reads them from the node's directory.
 	Backup(ctx context.Context, w io.Writer) error
 }
