@@ -64,6 +64,9 @@ type Config struct {
 	Monitor Monitor  `toml:"monitor" json:"monitor"`
 	Peers   []Peer   `toml:"peer" json:"peer"`
 	Follow  []Follow `toml:"follow" json:"follow"`
+
+	// Sources are the sources of lists that import takes, and how far each is trusted.
+	Sources []SourceConfig `toml:"source" json:"source"`
 }
 
 // Limits bound what the node spends. Sizes are written like "256 MiB", or as a number of bytes.
@@ -215,6 +218,7 @@ func DefaultConfig(role string) Config {
 		Monitor: Monitor{Feeds: []string{}},
 		Peers:   []Peer{},
 		Follow:  []Follow{},
+		Sources: []SourceConfig{},
 	}
 	if role == RoleHotline { // many read it
 		c.Limits.Connections, c.Limits.Streams = 512, 8192
@@ -383,6 +387,16 @@ func (c *Config) check() error {
 			bad("[[follow]] %.140q stands there twice", f.Feed)
 		}
 		seen[f.Feed] = true
+	}
+	seen = map[string]bool{}
+	for _, s := range c.Sources {
+		if err := s.check(); err != nil {
+			bad("[[source]] %.40q: %w", s.Name, err)
+		}
+		if seen[s.Name] {
+			bad("[[source]] %.40q stands there twice", s.Name)
+		}
+		seen[s.Name] = true
 	}
 	return errors.Join(problems...)
 }

@@ -54,6 +54,10 @@ func (d layout) reports(name feed.Name) string {
 	return filepath.Join(string(d), "pending", strings.ReplaceAll(string(name), "/", "_")+".reports")
 }
 
+// imports is the folder of lists that are being imported, or held, and of pastImports: what was taken from whom.
+func (d layout) imports() string     { return filepath.Join(string(d), "imports") }
+func (d layout) pastImports() string { return filepath.Join(d.imports(), "past") }
+
 // logKeys is the folder of the keys of one log of an own feed: signer and stamp, fresh for each log.
 func (d layout) logKeys(name feed.Name, log int) string {
 	return filepath.Join(d.feedKeys(name), strconv.Itoa(log))

@@ -92,6 +92,9 @@ type Node struct {
 	signing sync.Mutex
 	// freezing is held while what froze a feed is written; never by what the store calls in line.
 	freezing sync.Mutex
+	// importing is held while a list is imported; listKey makes the ids of its items.
+	importing sync.Mutex
+	listKey   [32]byte
 	// network is what Run adds: nil while the node is only open.
 	network atomic.Pointer[network]
 }
@@ -133,6 +136,7 @@ func Open(dir string, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	n.seal = seal.Sealer()
+	n.listKey = listKey(seal)
 	var snapshot *loading
 	if !o.Rebuild {
 		snapshot = n.loadSnapshot()

@@ -89,6 +89,8 @@ type Verbs interface {
 	Doctor(ctx context.Context) ([]Finding, error)
 	// Backup writes what the store holds in a tar stream. Keys are not in it: whoever makes a backup reads them from the node's directory.
 	Backup(ctx context.Context, w io.Writer) error
+
+	ListVerbs
 }
 
 // Identity is who a node is: `hashfeed id --json`.

@@ -1,0 +1,569 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"io/fs"
+	mathrand "math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"hashfeed/feed"
+	"hashfeed/feed/hashlist"
+	"hashfeed/node/api"
+	"hashfeed/node/match"
+)
+
+// privateFeed is where imports land that name no feed: nobody else reads it.
+const privateFeed = "private"
+
+// listImport is one import under way.
+type listImport struct {
+	n                *Node
+	request          api.Import
+	format           hashlist.Format
+	verdict, highest feed.Verdict // of rows that say none; the gravest that a row may carry
+	media            feed.Media   // of rows that say none; 0: they must
+	mapping          hashlist.Mapping
+	name             feed.Name
+	v                *view // nil: the feed private isn't made yet
+	harm             feed.Harm
+	file             string // SHA-256 of the list
+	released         bool   // somebody has let a held one through
+
+	// What a pass over the list has met.
+	seen       bitmap // items that were there before and that the list has
+	base       uint32 // how many items were there before
+	rows       map[uint64]struct{}
+	hashSeed   maphash.Seed
+	batch      map[feed.Hash]bool // exact hashes of the records that aren't signed yet
+	hits       []match.Hit
+	lacksMedia bool
+	broken     error // why the list couldn't be read to its end
+
+	hold   bool // additions and changes wait for a release
+	result api.Imported
+}
+
+// Import takes a list into an own feed: once over all of it to judge, once to take it in signed batches. An import that ends in between, and is
+// asked for again, goes on where it ended, since each row is compared with what the feed has.
+func (n *Node) Import(ctx context.Context, r api.Import, list io.Reader, tell func(api.ImportProgress)) (api.Imported, error) {
+	im, err := n.newImport(r)
+	if err != nil {
+		return api.Imported{}, err
+	}
+	if !n.importing.TryLock() {
+		return im.result, conflict("another list is being imported")
+	}
+	defer n.importing.Unlock()
+	s, err := n.keep(spoolHead{Time: n.unix(), Request: r}, list)
+	if err != nil {
+		return im.result, err
+	}
+	defer os.Remove(s.path) // unless it was held, which moves it
+	im.file = s.sum
+	err = im.run(ctx, s.path, tell)
+	return im.result, err
+}
+
+// newImport checks what is asked.
+func (n *Node) newImport(r api.Import) (*listImport, error) {
+	im := &listImport{n: n, request: r, hashSeed: maphash.MakeSeed()}
+	var ok bool
+	if r.Format == "" {
+		return nil, incomplete("the format is missing: one of %s", hashlist.Names(true))
+	}
+	if im.format, ok = hashlist.Find(r.Format); !ok || im.format.Read == nil {
+		return nil, badRequest(fmt.Errorf("format %.20q: one of %s", r.Format, hashlist.Names(true)))
+	}
+	if r.Verdict == "" {
+		return nil, incomplete("the verdict is missing: nothing is listed without saying what it is")
+	}
+	source := cmp.Or(r.Source, r.Format)
+	if _, err := feed.ParseSource(source + ":-"); err != nil {
+		return nil, badRequest(fmt.Errorf(`source %.40q: want 1 to 16 of a-z, 0-9 and "-"`, source))
+	}
+	limits := n.config.Load().sourceOf(source)
+	most, err := feed.ParseVerdict(limits.MaxVerdict)
+	if err != nil {
+		return nil, err
+	}
+	if im.verdict, err = feed.ParseVerdict(r.Verdict); err != nil {
+		return nil, badRequest(err)
+	}
+	if im.highest = im.verdict; r.MaxVerdict != "" {
+		if im.highest, err = feed.ParseVerdict(r.MaxVerdict); err != nil {
+			return nil, badRequest(err)
+		}
+	}
+	if im.verdict < im.highest {
+		return nil, badRequest(fmt.Errorf("verdict %s is graver than the gravest that a row may carry, %s", im.verdict, im.highest))
+	}
+	if im.highest < most {
+		return nil, refused("source %s may carry at most %s here, not %s ([[source]] max_verdict)", source, most, im.highest)
+	}
+	if r.Media != "" {
+		if im.media, err = feed.ParseMedia(r.Media); err != nil {
+			return nil, badRequest(err)
+		}
+	}
+	if r.VerifiedBy < 0 || r.VerifiedBy > 255 || r.MaxRetract < 0 || r.MaxRetract > 100 {
+		return nil, badRequest(errors.New("verified_by must be 1 to 255, max_retract 1 to 100"))
+	}
+	if r.Complete && r.Source == "" {
+		return nil, incomplete("the source is missing: a list that is all that a source lists has one")
+	}
+	if len(r.Map) > maxMapFile {
+		return nil, badRequest(fmt.Errorf("the map is longer than %d bytes", maxMapFile))
+	}
+	if r.Map != "" {
+		if im.mapping, err = hashlist.ParseMapping(strings.NewReader(r.Map)); err != nil {
+			return nil, badRequest(fmt.Errorf("map: %w", err))
+		}
+	}
+	im.result = api.Imported{Source: source, Permission: r.Permission, MaxVerdict: im.highest.String(), DryRun: r.DryRun,
+		Facts: map[string]int{}, Kinds: map[string]int{}, Notes: []api.RowNote{}, Sample: []api.SampleRow{}}
+	return im, im.findFeed()
+}
+
+// findFeed finds the feed that the list goes to, and says why it may not.
+func (im *listImport) findFeed() error {
+	n, r := im.n, im.request
+	var err error
+	im.name = feed.Name(n.config.Load().Name + "/" + privateFeed)
+	if r.Feed != "" {
+		im.v, err = n.ownView(r.Feed)
+	} else if v := n.viewNamed(im.name); v != nil && v.own {
+		im.v = v
+	}
+	switch {
+	case err != nil:
+		return err
+	case im.v == nil:
+		if im.harm = feed.Harm(r.Harm); r.Harm == "" {
+			first, err := n.findView("")
+			if err != nil {
+				return incomplete("the harm of the feed %s is missing", im.name)
+			}
+			im.harm = first.reading.Load().charter.Harm
+		}
+		if _, err := feed.ParseHarm(string(im.harm)); err != nil {
+			return badRequest(err)
+		}
+		im.result.Feed = string(im.name.Log(1))
+		return checkPermission(r.Permission)
+	}
+	charter := im.v.reading.Load().charter
+	im.name, im.harm, im.result.Feed = im.v.name, charter.Harm, string(charter.Origin())
+	switch {
+	case r.Harm != "" && r.Harm != string(im.harm):
+		return refused("harm %s: feed %s lists %s, and a feed lists one harm", r.Harm, im.name, im.harm)
+	case (len(charter.Audience) > 0 || charter.Roster != nil) && r.Permission == "":
+		return incomplete("feed %s is read by others: by which permission may it pass this list on? (--permission REFERENCE)", im.name)
+	}
+	return checkPermission(r.Permission)
+}
+
+func checkPermission(p string) error {
+	if len(p) > 256 || strings.Trim(p, " ") != p {
+		return badRequest(errors.New("permission: longer than 256 characters, or with blanks around it"))
+	}
+	for _, c := range []byte(p) {
+		if c < ' ' || c > '~' {
+			return badRequest(errors.New("permission: must be printable ASCII, such as the number of a contract"))
+		}
+	}
+	return nil
+}
+
+// run judges the list that is kept at path, and takes it.
+func (im *listImport) run(ctx context.Context, path string, tell func(api.ImportProgress)) (err error) {
+	n, began := im.n, time.Now()
+	defer func() { im.result.Seconds = time.Since(began).Seconds() }()
+	if tell == nil {
+		tell = func(api.ImportProgress) {}
+	}
+	if err := im.check(ctx, path, tell); err != nil {
+		return err
+	}
+	if im.result.Why != "" {
+		return nil
+	}
+	gone, err := im.missing(ctx)
+	if err != nil {
+		return err
+	}
+	res := &im.result
+	now := pastImport{Time: n.unix(), Source: res.Source, Feed: string(im.name), Format: im.request.Format, File: im.file, Permission: res.Permission,
+		MaxVerdict: res.MaxVerdict, Adds: res.Added + res.Revised, Retracts: res.Retracted + len(gone), Initial: im.request.Initial, Approved: im.released}
+	several := im.v != nil && im.v.reading.Load().charter.Signer.K > 1
+	now.Approved = now.Approved || several
+	left, loaded, err := n.allowance(now)
+	if err != nil {
+		return err
+	}
+	switch {
+	case im.request.Initial && loaded:
+		return refused("source %s had its first load already: --initial is for one", res.Source)
+	case !im.request.Initial && !now.Approved && now.Adds > left:
+		im.hold = true
+	}
+	if im.request.DryRun {
+		res.Retracted += len(gone)
+		res.Done = true
+		if im.hold {
+			res.Waiting = now.Adds
+			res.Why = fmt.Sprintf("%d additions and changes, and source %s may bring %d more today: they would be held", now.Adds, res.Source, left)
+		}
+		return nil
+	}
+	if now.Adds+now.Retracts == 0 {
+		res.Done = true
+		return nil
+	}
+	if im.v == nil {
+		if err := im.found(ctx); err != nil {
+			return err
+		}
+	}
+	charged := now
+	if im.hold {
+		charged.Adds = 0
+	}
+	if err := n.remember(charged); err != nil {
+		return err
+	}
+	if err := im.take(ctx, path, several, gone, tell); err != nil {
+		return err
+	}
+	if res.Done = res.Waiting == 0; !res.Done && im.hold {
+		if res.Held, err = im.keepHeld(path); err != nil {
+			return err
+		}
+		res.Why = fmt.Sprintf("%d additions and changes, and source %s may bring %d more today: they are held", res.Waiting, res.Source, left)
+	} else if !res.Done {
+		res.Why = fmt.Sprintf("%d additions and changes wait until batch %s is approved: import the list again then", res.Waiting, res.Batch)
+	}
+	charged.Adds, charged.Retracts, charged.Done = res.Added+res.Revised, res.Retracted, true
+	return n.remember(charged)
+}
+
+// found makes the feed private.
+func (im *listImport) found(ctx context.Context) error {
+	charter := newCharter(im.name, string(im.harm), "", nil, im.n.now())
+	if _, err := im.n.createOwn(ctx, charter, api.CreateFeed{Name: privateFeed}); err != nil {
+		return fmt.Errorf("make feed %s: %w", im.name, err)
+	}
+	if im.v = im.n.viewNamed(im.name); im.v == nil {
+		return fmt.Errorf("make feed %s: it can't be read", im.name)
+	}
+	return nil
+}
+
+// begin makes a pass over the list forget the one before.
+func (im *listImport) begin() {
+	im.seen, im.rows, im.batch, im.base = nil, map[uint64]struct{}{}, map[feed.Hash]bool{}, 0
+	if im.v != nil {
+		im.base = im.v.state.Items()
+	}
+}
+
+// errStop ends a pass whose list can't be read further; the rows before were good.
+var errStop = errors.New("the list can't be read further")
+
+// rowReader judges the rows of a list, one by one; next returns io.EOF at the end.
+type rowReader struct {
+	im   *listImport
+	file *os.File
+	in   hashlist.Reader
+	n    int
+}
+
+func (im *listImport) open(path string) (*rowReader, error) {
+	_, list, f, err := im.n.openSpool(path)
+	if err != nil {
+		return nil, err
+	}
+	im.begin()
+	r := &rowReader{im: im, file: f}
+	if r.in, err = im.format.Read(list); err != nil {
+		f.Close()
+		return nil, badRequest(err)
+	}
+	return r, nil
+}
+
+func (r *rowReader) next() (judgedRow, error) {
+	row, err := r.in.Read()
+	var bad *hashlist.RowError
+	switch {
+	case errors.As(err, &bad):
+		r.n++
+		return judgedRow{row: hashlist.Row{Line: bad.Line}, why: bad.Err.Error()}, nil
+	case err == io.EOF:
+		return judgedRow{}, err
+	case errors.Is(err, errSpool):
+		return judgedRow{}, err
+	case err != nil:
+		r.im.broken = err
+		return judgedRow{}, errStop
+	}
+	if r.n++; r.n > maxListRows {
+		r.im.broken = fmt.Errorf("line %d: more than %d rows", row.Line, maxListRows)
+		return judgedRow{}, errStop
+	}
+	return r.im.judge(row), nil
+}
+
+// check judges every row and counts what would become of it. Its error is why nothing is taken.
+func (im *listImport) check(ctx context.Context, path string, tell func(api.ImportProgress)) error {
+	in, err := im.open(path)
+	if err != nil {
+		return err
+	}
+	defer in.file.Close()
+	res := &im.result
+	adds := 0
+	for {
+		if in.n%4096 == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			tell(api.ImportProgress{Stage: api.ImportChecks, Rows: in.n})
+		}
+		j, err := in.next()
+		if err == io.EOF || err == errStop {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if j.outcomeOfRow >= rowAdds {
+			if _, err := im.records(j); err != nil {
+				j = j.as(rowRefused, "%s", guardText(err))
+			}
+		}
+		im.note(j)
+		im.count(j, 1)
+		if j.outcomeOfRow == rowAdds || j.outcomeOfRow == rowReplaces {
+			adds++
+			if len(res.Sample) < maxSample {
+				res.Sample = append(res.Sample, sampleOf(j))
+			} else if k := mathrand.IntN(adds); k < maxSample {
+				res.Sample[k] = sampleOf(j)
+			}
+		}
+	}
+	res.Rows = in.n
+	if im.request.Partial {
+		if im.broken != nil {
+			res.Notes = append(res.Notes, api.RowNote{Refused: true, Text: firstLine(im.broken.Error()) + ": what follows is not read"})
+			res.Refused++
+		}
+		return nil
+	}
+	if im.broken != nil {
+		return badRequest(im.broken)
+	}
+	if res.Refused == 0 {
+		return nil
+	}
+	first := ""
+	for _, note := range res.Notes {
+		if note.Refused {
+			first = fmt.Sprintf("line %d: %s", note.Line, note.Text)
+			break
+		}
+	}
+	if im.lacksMedia {
+		return incomplete("%s", first)
+	}
+	res.Why = fmt.Sprintf("%d of %d rows are wrong, and nothing was taken: %s", res.Refused, res.Rows, first)
+	return nil
+}
+
+// note tells of a row that isn't taken.
+func (im *listImport) note(j judgedRow) {
+	if j.outcomeOfRow > rowSkipped && j.why == "" {
+		return
+	}
+	res := &im.result
+	refusedRow := j.outcomeOfRow == rowRefused
+	full := 0
+	for _, o := range res.Notes {
+		if o.Refused == refusedRow {
+			full++
+		}
+	}
+	if full < maxRowNotes {
+		res.Notes = append(res.Notes, api.RowNote{Line: j.row.Line, Refused: refusedRow, Text: firstLine(j.why)})
+	}
+}
+
+// count counts a row, by 1, or takes it back, by -1.
+func (im *listImport) count(j judgedRow, by int) {
+	res := &im.result
+	switch j.outcomeOfRow {
+	case rowRefused:
+		res.Refused += by
+	case rowSkipped:
+		res.Skipped += by
+	case rowUnchanged:
+		res.Unchanged += by
+	case rowAdds:
+		res.Added += by
+	case rowRevises:
+		res.Revised += by
+	case rowReplaces:
+		res.Added, res.Retracted = res.Added+by, res.Retracted+by
+	case rowRetracts:
+		res.Retracted += by
+	}
+	switch j.outcomeOfRow {
+	case rowAdds, rowRevises, rowReplaces:
+		res.Facts[j.draft.facts.Verdict.String()+" "+j.draft.facts.Media.String()] += by
+		for _, h := range j.draft.hashes {
+			res.Kinds[h.Alg.String()] += by
+		}
+	}
+}
+
+// missing are the items of the source that a complete list no longer has.
+func (im *listImport) missing(ctx context.Context) (gone []uint32, err error) {
+	if !im.request.Complete || im.v == nil {
+		return nil, nil
+	}
+	if im.result.Refused > 0 {
+		im.result.Notes = append(im.result.Notes, api.RowNote{Text: "not all of the list could be read: nothing is retracted for not being in it"})
+		return nil, nil
+	}
+	here := 0
+	for k := range im.base {
+		if k%4096 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		it := im.v.state.Item(k)
+		if it == nil || it.Retracted() {
+			continue
+		}
+		if im.seen.has(k) {
+			here++
+			continue
+		}
+		if body, err := im.n.latestBody(im.v, it); err == nil && im.ours(body) {
+			here++
+			gone = append(gone, k)
+		}
+	}
+	share := cmp.Or(im.request.MaxRetract, defaultMaxRetract)
+	if len(gone) > max(1, here*share/100) || len(gone) == here && here > 0 && share < 100 {
+		return nil, &api.Error{Status: 422, Code: api.CodeRefused,
+			Text: fmt.Sprintf("the list lacks %d of the %d items that source %s has here, and at most %d percent may go at once: nothing was taken", len(gone), here, im.result.Source, share),
+			Hint: "is the list whole? --max-retract PERCENT lets more go"}
+	}
+	return gone, nil
+}
+
+// defaultMaxRetract is how many percent of a source's items a complete list may take off: more is rather a list that was cut off.
+const defaultMaxRetract = 10
+
+// HeldImports are the imports that wait for somebody to let them through.
+func (n *Node) HeldImports(ctx context.Context) ([]api.HeldImport, error) {
+	ids, err := n.heldFiles()
+	if err != nil {
+		return nil, err
+	}
+	held := []api.HeldImport{}
+	for _, id := range ids {
+		head, _, f, err := n.openSpool(filepath.Join(n.dir.imports(), heldName(id)))
+		if err != nil {
+			return nil, fmt.Errorf("held import %s: %w", id, err)
+		}
+		f.Close()
+		head.Request.Map = ""
+		held = append(held, api.HeldImport{ID: id, Since: timeText(head.Time), Import: head.Request})
+	}
+	return held, nil
+}
+
+// keepHeld keeps the list of an import until it is released.
+func (im *listImport) keepHeld(path string) (id string, err error) {
+	if im.released {
+		return "", nil
+	}
+	ids, err := im.n.heldFiles()
+	if err != nil {
+		return "", err
+	}
+	if len(ids) >= maxHeld && !slices.Contains(ids, im.idOfHeld()) {
+		return "", conflict("%d imports are held already: release or drop one", len(ids))
+	}
+	id = im.idOfHeld()
+	if err := os.Rename(path, filepath.Join(im.n.dir.imports(), heldName(id))); err != nil {
+		return "", err
+	}
+	return id, syncDir(im.n.dir.imports())
+}
+
+// ReleaseImport takes an import that was held.
+func (n *Node) ReleaseImport(ctx context.Context, id string, dryRun bool, tell func(api.ImportProgress)) (api.Imported, error) {
+	if !n.importing.TryLock() {
+		return api.Imported{}, conflict("another list is being imported")
+	}
+	defer n.importing.Unlock()
+	path, err := n.heldPath(id)
+	if err != nil {
+		return api.Imported{}, err
+	}
+	head, list, f, err := n.openSpool(path)
+	if err != nil {
+		return api.Imported{}, fmt.Errorf("held import %s: %w", id, err)
+	}
+	sum, err := sumOf(list)
+	f.Close()
+	if err != nil {
+		return api.Imported{}, fmt.Errorf("held import %s: %w", id, err)
+	}
+	head.Request.DryRun = dryRun
+	im, err := n.newImport(head.Request)
+	if err != nil {
+		return api.Imported{}, err
+	}
+	im.released, im.file = true, sum
+	if err := im.run(ctx, path, tell); err != nil {
+		return im.result, err
+	}
+	if dryRun || !im.result.Done { // several sign the feed now, and a part waits for the first batch
+		return im.result, nil
+	}
+	return im.result, os.Remove(path)
+}
+
+// DropImport forgets an import that was held.
+func (n *Node) DropImport(ctx context.Context, id string) error {
+	path, err := n.heldPath(id)
+	if err != nil {
+		return err
+	}
+	return os.Remove(path)
+}
+
+func (n *Node) heldPath(id string) (string, error) {
+	path := filepath.Join(n.dir.imports(), heldName(id))
+	if !validHeld(id) {
+		return "", notFound("no import %.20q is held", id)
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", notFound("no import %s is held", id)
+	} else if err != nil {
+		return "", err
+	}
+	return path, nil
+}
