@@ -121,8 +121,12 @@ func (n *Node) Revise(ctx context.Context, ref feed.Ref, r api.Revision) (api.Pu
 
 // latestBody is the newest body of an item that is here and lists something.
 func (n *Node) latestBody(v *view, it *feed.Item) (feed.Body, error) {
+	return newestBody(it, func(p feed.Position) (feed.Record, error) { return n.store.Record(v.name.Log(p.Log), p.Index) })
+}
+
+func newestBody(it *feed.Item, read func(feed.Position) (feed.Record, error)) (feed.Body, error) {
 	for _, p := range slices.Backward(it.Records()) {
-		record, err := n.store.Record(v.name.Log(p.Log), p.Index)
+		record, err := read(p)
 		if err != nil {
 			return feed.Body{}, err
 		}

@@ -45,6 +45,8 @@ type listImport struct {
 	hashSeed   maphash.Seed
 	batch      map[feed.Hash]bool // exact hashes of the records that aren't signed yet
 	hits       []match.Hit
+	bundle     feed.Position // of the first of bundled
+	bundled    []feed.Record
 	lacksMedia bool
 	broken     error // why the list couldn't be read to its end
 
@@ -250,6 +252,11 @@ func (im *listImport) run(ctx context.Context, path string, tell func(api.Import
 		res.Why = fmt.Sprintf("%d additions and changes, and source %s may bring %d more today: they are held", res.Waiting, res.Source, left)
 	} else if !res.Done {
 		res.Why = fmt.Sprintf("%d additions and changes wait until batch %s is approved: import the list again then", res.Waiting, res.Batch)
+	}
+	if res.Done && !im.released { // it may have been held before
+		if err := os.Remove(filepath.Join(n.dir.imports(), heldName(im.idOfHeld()))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	charged.Adds, charged.Retracts, charged.Done = res.Added+res.Revised, res.Retracted, true
 	return n.remember(charged)
@@ -457,7 +464,7 @@ func (im *listImport) missing(ctx context.Context) (gone []uint32, err error) {
 			here++
 			continue
 		}
-		if body, err := im.n.latestBody(im.v, it); err == nil && im.ours(body) {
+		if body, err := im.bodyOf(it); err == nil && im.ours(body) {
 			here++
 			gone = append(gone, k)
 		}

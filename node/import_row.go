@@ -252,7 +252,7 @@ func (im *listImport) holding(h feed.Hash) func(yield func(uint32, feed.Body) bo
 			if it == nil || it.Retracted() {
 				continue
 			}
-			body, err := im.n.latestBody(im.v, it)
+			body, err := im.bodyOf(it)
 			if err != nil || !slices.ContainsFunc(body.Hashes, func(e feed.Hash) bool { return exactKey(e) == exactKey(h) }) {
 				continue
 			}
@@ -286,7 +286,7 @@ func (im *listImport) compare(j judgedRow, next feed.ItemID) judgedRow {
 	if j.item.Retracted() {
 		return j.as(rowSkipped, "%s was retracted here: only a person lists it again (revise --reinstate)", im.v.name.Ref(j.item.First()))
 	}
-	was, err := im.n.latestBody(im.v, j.item)
+	was, err := im.bodyOf(j.item)
 	if err != nil {
 		return j.as(rowSkipped, "%s: its body isn't here", im.v.name.Ref(j.item.First()))
 	}
@@ -356,6 +356,30 @@ func (im *listImport) records(j judgedRow) (list []feed.Record, err error) {
 	}
 	return append(list, r), err
 }
+
+// bodyOf is the newest body of an item. The bundle that it is in is kept: rows mostly come in the order in which they came before.
+func (im *listImport) bodyOf(it *feed.Item) (feed.Body, error) {
+	return newestBody(it, func(p feed.Position) (feed.Record, error) {
+		at := feed.Position{Log: p.Log, Index: p.Index / bundleWidth * bundleWidth}
+		if k := int(p.Index - at.Index); im.bundle != at || k >= len(im.bundled) {
+			im.bundle, im.bundled = at, im.bundled[:0]
+			for r, err := range im.n.store.Records(im.v.name.Log(p.Log), at.Index, bundleWidth) {
+				if err != nil {
+					im.bundle = feed.Position{}
+					return feed.Record{}, err
+				}
+				im.bundled = append(im.bundled, r.Record)
+			}
+			if k >= len(im.bundled) {
+				return feed.Record{}, fmt.Errorf("record %v is not there", p)
+			}
+		}
+		return im.bundled[p.Index-at.Index], nil
+	})
+}
+
+// bundleWidth is how many records the store opens at once.
+const bundleWidth = 256
 
 // bitmap is a set of items.
 type bitmap []uint64
