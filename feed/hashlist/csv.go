@@ -38,13 +38,10 @@ func (t *records) record() (text []byte, line int, cut bool, err error) {
 		part, whole, err := t.in.next()
 		if len(t.buffer) == 0 {
 			line = t.in.line
-			if errors.Is(err, errLong) {
-				line++
-			}
 		}
 		switch {
 		case err == io.EOF && len(t.buffer) > 0:
-			return nil, line, false, errors.New("a quote that isn't closed")
+			return nil, line, false, errOpenQuote
 		case err != nil:
 			return nil, line, false, err
 		case len(t.buffer)+len(part) > maxRow:
@@ -55,10 +52,12 @@ func (t *records) record() (text []byte, line int, cut bool, err error) {
 			return t.buffer, line, !whole, nil
 		}
 		if !whole {
-			return nil, line, false, errors.New("a quote that isn't closed: the file was cut off")
+			return nil, line, false, errOpenQuote
 		}
 	}
 }
+
+var errOpenQuote = errors.New("a quote that isn't closed: the file was cut off, or a field has one that stands for itself")
 
 var errQuote = &fieldError{"a quote in the middle of a field"}
 

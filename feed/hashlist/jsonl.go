@@ -20,9 +20,6 @@ func (j *jsonReader) Read() (Row, error) {
 		if err == io.EOF {
 			return Row{}, err
 		}
-		if errors.Is(err, errLong) {
-			return Row{}, fmt.Errorf("line %d: %w", j.in.line+1, err)
-		}
 		if err != nil {
 			return Row{}, fmt.Errorf("line %d: %w", j.in.line, err)
 		}

@@ -38,7 +38,7 @@ func newLines(r io.Reader) *lines {
 // next returns a line with its end, until the next is read; whole is false for a last line that has none.
 func (l *lines) next() (text []byte, whole bool, err error) {
 	text, err = l.in.ReadSlice('\n')
-	if len(text) > 0 {
+	if len(text) > 0 || err != io.EOF {
 		l.line++
 	}
 	switch {
