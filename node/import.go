@@ -40,6 +40,8 @@ type listImport struct {
 
 	// What a pass over the list has met.
 	seen       bitmap // items that were there before and that the list has
+	leaving    bitmap // of those, what the list retracts
+	blocked    int    // rows that another item stood in the way of
 	base       uint32 // how many items were there before
 	rows       map[uint64]struct{}
 	hashSeed   maphash.Seed
@@ -48,7 +50,8 @@ type listImport struct {
 	bundle     feed.Position // of the first of bundled
 	bundled    []feed.Record
 	lacksMedia bool
-	broken     error // why the list couldn't be read to its end
+	taken      map[feed.Position]bool // adds of items that imports have retracted
+	broken     error                  // why the list couldn't be read to its end
 
 	hold   bool // additions and changes wait for a release
 	result api.Imported
@@ -192,6 +195,11 @@ func (im *listImport) run(ctx context.Context, path string, tell func(api.Import
 	if tell == nil {
 		tell = func(api.ImportProgress) {}
 	}
+	if im.v != nil {
+		if im.taken, err = n.readTaken(im.name); err != nil {
+			return err
+		}
+	}
 	if err := im.check(ctx, path, tell); err != nil {
 		return err
 	}
@@ -207,6 +215,11 @@ func (im *listImport) run(ctx context.Context, path string, tell func(api.Import
 		MaxVerdict: res.MaxVerdict, Adds: res.Added + res.Revised, Retracts: res.Retracted + len(gone), Initial: im.request.Initial, Approved: im.released}
 	several := im.v != nil && im.v.reading.Load().charter.Signer.K > 1
 	now.Approved = now.Approved || several
+	if several && !im.request.DryRun {
+		if err := n.nothingWaits(im.v); err != nil {
+			return err
+		}
+	}
 	left, loaded, err := n.allowance(now)
 	if err != nil {
 		return err
@@ -242,8 +255,27 @@ func (im *listImport) run(ctx context.Context, path string, tell func(api.Import
 	if err := n.remember(charged); err != nil {
 		return err
 	}
-	if err := im.take(ctx, path, several, gone, tell); err != nil {
-		return err
+	// A file that has another id now may have been in its own way: once more, where something has gone.
+	for pass, before := 0, *res; ; pass++ {
+		if err := im.take(ctx, path, several, gone, tell); err != nil {
+			return err
+		}
+		more := im.blocked > 0 && res.Retracted > 0 && !several && !im.hold && pass < 2
+		if pass > 0 {
+			res.Added, res.Revised, res.Retracted, res.Unchanged = res.Added+before.Added, res.Revised+before.Revised, res.Retracted+before.Retracted, before.Unchanged
+			for k, v := range before.Facts {
+				res.Facts[k] += v
+			}
+			for k, v := range before.Kinds {
+				res.Kinds[k] += v
+			}
+		}
+		if before, gone = *res, nil; !more {
+			break
+		}
+		if im.taken, err = n.readTaken(im.name); err != nil {
+			return err
+		}
 	}
 	if res.Done = res.Waiting == 0; !res.Done && im.hold {
 		if res.Held, err = im.keepHeld(path); err != nil {
@@ -276,7 +308,7 @@ func (im *listImport) found(ctx context.Context) error {
 
 // begin makes a pass over the list forget the one before.
 func (im *listImport) begin() {
-	im.seen, im.rows, im.batch, im.base = nil, map[uint64]struct{}{}, map[feed.Hash]bool{}, 0
+	im.seen, im.leaving, im.blocked, im.rows, im.batch, im.base = nil, nil, 0, map[uint64]struct{}{}, map[feed.Hash]bool{}, 0
 	if im.v != nil {
 		im.base = im.v.state.Items()
 	}

@@ -24,7 +24,7 @@ func listKey(seal crypto.SealKey) [32]byte {
 	return [32]byte(mac.Sum(nil))
 }
 
-// itemID is the id of the item that a source calls id. So the log itself is the memory of what was imported: nothing beside it can be lost, or go
+// itemID is the id of the item that a source calls id, or that has a hash which it calls nothing. So the log itself is the memory of what was imported: nothing beside it can be lost, or go
 // on without it when an import is interrupted. An item can't drop a hash (WIRE §2), so one whose hashes changed goes on as its next
 // generation.
 func (n *Node) itemID(v feed.Name, source, id string, generation int) feed.ItemID {
@@ -56,7 +56,6 @@ type judgedRow struct {
 	body   feed.Body   // of the item, of rowRevises
 	id     feed.ItemID // of rowAdds and rowReplaces
 	reason feed.Reason // of rowReplaces and rowRetracts
-	hashes []feed.Hash // that its record lists
 }
 
 func (j judgedRow) as(o outcomeOfRow, format string, args ...any) judgedRow {
@@ -66,6 +65,15 @@ func (j judgedRow) as(o outcomeOfRow, format string, args ...any) judgedRow {
 
 // judge says what becomes of a row. The caller holds n.signing where that must still be so afterwards.
 func (im *listImport) judge(row hashlist.Row) judgedRow {
+	j := im.judgeRow(row)
+	if j.outcomeOfRow == rowReplaces || j.outcomeOfRow == rowRetracts {
+		k, _ := im.v.state.ItemAt(j.item.First())
+		im.leaving.add(k)
+	}
+	return j
+}
+
+func (im *listImport) judgeRow(row hashlist.Row) judgedRow {
 	j := judgedRow{row: row}
 	if !im.fresh(row) {
 		return j.as(rowSkipped, "the same item as an earlier row of the list")
@@ -113,7 +121,6 @@ func (im *listImport) judge(row hashlist.Row) judgedRow {
 	if err := im.complete(&j); err != nil {
 		return j.as(rowRefused, "%v", err)
 	}
-	j.hashes = j.draft.hashes
 	if found {
 		return im.compare(j, next)
 	}
@@ -189,42 +196,46 @@ func strength(a feed.Alg) int {
 	return slices.Index([]feed.Alg{feed.VPDQ, feed.PDQFull, feed.PDQ, feed.PhotoDNA, feed.MD5, feed.SHA1, feed.SHA256}, a)
 }
 
-// find returns the item of the source that a row is about: by the source's own id of it, or else by the strongest hash that some item of the source
-// has. next is the id of an item that the row would add.
+// find returns the item that an import has made of a row like this, a retracted one too: with the source's own id of it, or with one of its hashes and no
+// id. next is the id of an item that the row would add.
 func (im *listImport) find(row hashlist.Row) (item uint32, found bool, next feed.ItemID) {
-	if row.ID == "" {
-		randomID(&next)
-	} else {
-		for generation := 0; ; generation++ {
-			next = im.n.itemID(im.name, im.result.Source, row.ID, generation)
-			if im.v == nil {
-				return 0, false, next
-			}
-			k, ok := im.v.state.ItemByID(next)
+	hashes := slices.Clone(row.Hashes)
+	slices.SortStableFunc(hashes, func(a, b feed.Hash) int { return strength(b.Alg) - strength(a.Alg) })
+	if n := slices.IndexFunc(hashes, func(h feed.Hash) bool { return !h.Alg.Exact() }); n > 0 {
+		hashes = hashes[:n] // two files of one picture are two items
+	}
+	var keys []string
+	if row.ID != "" {
+		keys = append(keys, "id\n"+row.ID)
+	}
+	for _, h := range hashes {
+		keys = append(keys, h.Alg.String()+"\n"+h.Value)
+	}
+	for k, key := range keys {
+		free := im.n.itemID(im.name, im.result.Source, key, 0)
+		for generation := 1; im.v != nil; generation++ {
+			at, ok := im.v.state.ItemByID(free)
 			if !ok {
 				break
 			}
-			item, found = k, true
+			item, found = at, true
+			free = im.n.itemID(im.name, im.result.Source, key, generation)
+		}
+		if k == 0 {
+			next = free
 		}
 		if found {
 			return item, true, next
 		}
 	}
-	if im.v == nil {
+	if row.State != hashlist.Retracted {
 		return 0, false, next
 	}
-	hashes := slices.Clone(row.Hashes)
-	slices.SortStableFunc(hashes, func(a, b feed.Hash) int { return strength(b.Alg) - strength(a.Alg) })
-	exact := len(hashes) > 0 && hashes[0].Alg.Exact()
 	for _, h := range hashes {
-		if exact && !h.Alg.Exact() {
-			break // two files of one picture are two items
-		}
 		for k, body := range im.holding(h) {
-			if !im.ours(body) || !exact && slices.ContainsFunc(body.Hashes, func(e feed.Hash) bool { return e.Alg.Exact() }) {
-				continue
+			if im.ours(body) { // a tombstone need not say how the row was called
+				return k, true, next
 			}
-			return k, true, next
 		}
 	}
 	return 0, false, next
@@ -273,7 +284,8 @@ func (im *listImport) listed(hashes []feed.Hash, but *feed.Item) (string, bool) 
 			return "an item of an earlier row", true
 		}
 		for k := range im.holding(h) {
-			if it := im.v.state.Item(k); it != but {
+			if it := im.v.state.Item(k); it != but && !im.leaving.has(k) {
+				im.blocked++
 				return im.v.name.Ref(it.First()).String(), true
 			}
 		}
@@ -283,6 +295,14 @@ func (im *listImport) listed(hashes []feed.Hash, but *feed.Item) (string, bool) 
 
 // compare says what a row changes of its item. The item follows its row: what that no longer says is taken back.
 func (im *listImport) compare(j judgedRow, next feed.ItemID) judgedRow {
+	if j.item.Retracted() && im.taken[j.item.First()] { // by an import, whose list has it again
+		j.item = nil
+		if ref, ok := im.listed(j.draft.hashes, nil); ok {
+			return j.as(rowSkipped, "listed already, as %s", ref)
+		}
+		j.id = next
+		return j.as(rowAdds, "")
+	}
 	if j.item.Retracted() {
 		return j.as(rowSkipped, "%s was retracted here: only a person lists it again (revise --reinstate)", im.v.name.Ref(j.item.First()))
 	}

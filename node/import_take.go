@@ -114,7 +114,7 @@ func (im *listImport) takeBatch(ctx context.Context, in *rowReader) (more bool, 
 	for _, j := range p.rows {
 		im.count(j, 1)
 	}
-	return more, nil
+	return more, n.noteTaken(im.name, p.held)
 }
 
 // retract signs the retractions of items that a complete list no longer has.
@@ -122,7 +122,7 @@ func (im *listImport) retract(ctx context.Context, items []uint32) error {
 	n := im.n
 	n.signing.Lock()
 	defer n.signing.Unlock()
-	records, _, err := im.retractions(items)
+	records, held, err := im.retractions(items)
 	if err != nil || len(records) == 0 {
 		return err
 	}
@@ -130,7 +130,7 @@ func (im *listImport) retract(ctx context.Context, items []uint32) error {
 		return err
 	}
 	im.result.Retracted += len(records)
-	return nil
+	return n.noteTaken(im.name, held)
 }
 
 func (im *listImport) retractions(items []uint32) (records []feed.Record, held []*feed.Item, err error) {
@@ -188,6 +188,17 @@ func (im *listImport) propose(ctx context.Context, in *rowReader, gone []uint32)
 		}
 	}
 	return nil
+}
+
+// nothingWaits says why no batch can be proposed.
+func (n *Node) nothingWaits(v *view) error {
+	n.signing.Lock()
+	defer n.signing.Unlock()
+	p, err := n.pendingOf(v)
+	if err == nil && p != nil {
+		err = n.waits(p)
+	}
+	return err
 }
 
 // maxMeanwhile is how many items a signer may hold in 72 hours (WIRE §5).

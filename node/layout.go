@@ -58,6 +58,11 @@ func (d layout) reports(name feed.Name) string {
 func (d layout) imports() string     { return filepath.Join(string(d), "imports") }
 func (d layout) pastImports() string { return filepath.Join(d.imports(), "past") }
 
+// taken is which items of an own feed imports have retracted.
+func (d layout) taken(name feed.Name) string {
+	return filepath.Join(d.imports(), "taken-"+strings.ReplaceAll(string(name), "/", "_"))
+}
+
 // logKeys is the folder of the keys of one log of an own feed: signer and stamp, fresh for each log.
 func (d layout) logKeys(name feed.Name, log int) string {
 	return filepath.Join(d.feedKeys(name), strconv.Itoa(log))

@@ -53,6 +53,8 @@ const (
 	maxImports = 10_000
 	// maxImportsFile bounds their file, in bytes.
 	maxImportsFile = maxImports * 1024
+	// maxTakenFile bounds the file of what imports have retracted, in bytes: ten million items of 16.
+	maxTakenFile = 160 << 20
 	// maxHeld is how many imports may be held: each is a file of its list, and nobody reads more.
 	maxHeld = 20
 	// maxRowNotes is of how many rows it is told why they weren't taken: whoever has mended a hundred knows what is wrong.
