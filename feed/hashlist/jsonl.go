@@ -39,7 +39,7 @@ func (j *jsonReader) Read() (Row, error) {
 	}
 }
 
-var errObject = errors.New("not a JSON object")
+var errObject = errors.New("not a JSON object, or not a whole one")
 
 // parseJSON reads an object. Unlike encoding/json on a struct it wants each key as it is written, and once.
 func (r *Row) parseJSON(text []byte) error {
@@ -99,8 +99,11 @@ func (r *Row) setJSON(d *json.Decoder, key string) error {
 		}
 		for i := 0; d.More(); i++ {
 			t, err := d.Token()
+			if err != nil {
+				return errObject
+			}
 			text, ok := t.(string)
-			if err != nil || !ok {
+			if !ok {
 				return fmt.Errorf("hash %d: not a text", i)
 			}
 			if i == maxHashes {
