@@ -1,8 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
+	"strings"
+	"testing"
 )
 
 func (f *fakeNode) Import(_ context.Context, r Import, list io.Reader, tell func(ImportProgress)) (Imported, error) {
@@ -33,3 +37,54 @@ func (f *fakeNode) Export(_ context.Context, r Export, w io.Writer) error {
 	_, err := io.WriteString(w, "id,md5\r\n")
 	return err
 }
+
+// tryLists asks a client for the verbs of lists.
+func tryLists(t *testing.T, c *Client, f *fakeNode, did func(string)) {
+	t.Helper()
+	ctx := context.Background()
+	list := strings.Repeat("a,b\n", 100_000)
+	for _, f.told = range []bool{false, true} {
+		var progress []ImportProgress
+		done, err := c.Import(ctx, Import{Format: "csv", Source: "s", Map: "code"}, strings.NewReader(list), func(p ImportProgress) { progress = append(progress, p) })
+		if err != nil || done.Source != "s" || done.Added != 1 || f.told != (len(progress) == 1) {
+			t.Errorf("import: got %+v %v, progress %v", done, err, progress)
+		}
+		did("Import " + asJSON(Import{Format: "csv", Source: "s", Map: "code"}) + " " + list)
+		// The error comes as the answer, or as its last line where it has begun.
+		f.err = &Error{Status: 422, Code: CodeIncomplete, Text: "line 2: no"}
+		_, err = c.Import(ctx, Import{}, strings.NewReader(""), nil)
+		var e *Error
+		if !errors.As(err, &e) || e.Status != 422 || e.Code != CodeIncomplete || e.Text != "line 2: no" {
+			t.Errorf("told %v: got %v, want the node's error", f.told, err)
+		}
+		f.err = nil
+		did("Import " + asJSON(Import{}))
+	}
+	f.told = false
+	if _, err := c.Import(ctx, Import{}, iotestErr{}, nil); err == nil {
+		t.Error("a list that can't be read is imported")
+	}
+	held, err := c.HeldImports(ctx)
+	if err != nil || len(held) != 1 || held[0].ID != "abc" {
+		t.Errorf("got %v %v", held, err)
+	}
+	did("HeldImports")
+	if done, err := c.ReleaseImport(ctx, "abc", true, nil); err != nil || done.Added != 2 {
+		t.Errorf("got %v %v", done, err)
+	}
+	did("ReleaseImport abc true")
+	if err := c.DropImport(ctx, "abc"); err != nil {
+		t.Error(err)
+	}
+	did("DropImport abc")
+	var b bytes.Buffer
+	if err := c.Export(ctx, Export{Feed: "known", Format: "csv"}, &b); err != nil || b.String() != "id,md5\r\n" {
+		t.Errorf("got %q %v", b.String(), err)
+	}
+	did("Export known csv")
+}
+
+// iotestErr is a list that breaks off.
+type iotestErr struct{}
+
+func (iotestErr) Read([]byte) (int, error) { return 0, errors.New("broken off") }
