@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -278,7 +277,10 @@ func (c *Client) Import(ctx context.Context, r Import, list io.Reader, tell func
 			if err == nil {
 				_, err = io.Copy(part, list)
 			}
-			return errors.Join(err, form.Close())
+			if err != nil {
+				return err // without its end the form is none: a list that broke off isn't taken for whole
+			}
+			return form.Close()
 		}())
 	}()
 	defer body.Close()

@@ -9,6 +9,19 @@ import (
 	"testing"
 )
 
+func init() {
+	form := "--b\r\nContent-Disposition: form-data; name=\"request\"\r\n\r\n{}\r\n--b\r\nContent-Disposition: form-data; name=\"list\"\r\n\r\nid,md5\r\n--b--\r\n"
+	for name, s := range map[string]struct{ path, contentType, body string }{
+		"POST /v1/imports":              {"/v1/imports", "multipart/form-data; boundary=b", form},
+		"GET /v1/imports":               {"/v1/imports", "", ""},
+		"POST /v1/imports/{id}/release": {"/v1/imports/abc/release?dry_run=true", "", ""},
+		"DELETE /v1/imports/{id}":       {"/v1/imports/abc", "", ""},
+		"GET /v1/export":                {"/v1/export?feed=known&format=csv", "", ""},
+	} {
+		samples[name] = s
+	}
+}
+
 func (f *fakeNode) Import(_ context.Context, r Import, list io.Reader, tell func(ImportProgress)) (Imported, error) {
 	text, err := io.ReadAll(list)
 	if err != nil {
@@ -17,7 +30,7 @@ func (f *fakeNode) Import(_ context.Context, r Import, list io.Reader, tell func
 	if f.told {
 		tell(ImportProgress{Stage: ImportTakes, Rows: 1, Of: 2})
 	}
-	return Imported{Source: r.Source, Added: 1}, f.note("Import", asJSON(r), string(text))
+	return Imported{Source: r.Source, Added: 1}, f.note("Import", asJSON(r), len(text))
 }
 
 func (f *fakeNode) HeldImports(context.Context) ([]HeldImport, error) {
@@ -49,7 +62,7 @@ func tryLists(t *testing.T, c *Client, f *fakeNode, did func(string)) {
 		if err != nil || done.Source != "s" || done.Added != 1 || f.told != (len(progress) == 1) {
 			t.Errorf("import: got %+v %v, progress %v", done, err, progress)
 		}
-		did("Import " + asJSON(Import{Format: "csv", Source: "s", Map: "code"}) + " " + list)
+		did("Import " + asJSON(Import{Format: "csv", Source: "s", Map: "code"}) + " 400000")
 		// The error comes as the answer, or as its last line where it has begun.
 		f.err = &Error{Status: 422, Code: CodeIncomplete, Text: "line 2: no"}
 		_, err = c.Import(ctx, Import{}, strings.NewReader(""), nil)
@@ -58,11 +71,14 @@ func tryLists(t *testing.T, c *Client, f *fakeNode, did func(string)) {
 			t.Errorf("told %v: got %v, want the node's error", f.told, err)
 		}
 		f.err = nil
-		did("Import " + asJSON(Import{}))
+		did("Import " + asJSON(Import{}) + " 0")
 	}
 	f.told = false
 	if _, err := c.Import(ctx, Import{}, iotestErr{}, nil); err == nil {
 		t.Error("a list that can't be read is imported")
+	}
+	if len(f.asked) > 0 {
+		t.Errorf("a list that broke off came to the node: %v", f.asked)
 	}
 	held, err := c.HeldImports(ctx)
 	if err != nil || len(held) != 1 || held[0].ID != "abc" {
