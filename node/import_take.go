@@ -38,6 +38,9 @@ func (im *listImport) take(ctx context.Context, path string, several bool, gone 
 		}
 	}
 	for more := true; more; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if more, err = im.takeBatch(ctx, in); err != nil {
 			return err
 		}

@@ -496,10 +496,10 @@ func statusOf(err error) int {
 	return 0
 }
 
-// BenchmarkImport takes lists of 20,000 rows; IMPORT_ROWS sets another number.
+// BenchmarkImport takes lists of 20,000 rows; HASHFEED_BENCH_RECORDS sets another number.
 func BenchmarkImport(b *testing.B) {
 	rows := 20_000
-	if text := os.Getenv("IMPORT_ROWS"); text != "" {
+	if text := os.Getenv("HASHFEED_BENCH_RECORDS"); text != "" {
 		if _, err := fmt.Sscan(text, &rows); err != nil {
 			b.Fatal(err)
 		}
