@@ -369,12 +369,7 @@ func (im *listImport) records(j judgedRow) (list []feed.Record, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if im.v != nil {
-		err = n.vet(im.v, r, j.draft.hashes)
-	} else {
-		err = n.vetNew(r, j.draft.hashes)
-	}
-	return append(list, r), err
+	return append(list, r), n.vet(im.v, r, j.draft.hashes, j.draft.facts.Override)
 }
 
 // bodyOf is the newest body of an item. The bundle that it is in is kept: rows mostly come in the order in which they came before.

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -206,17 +205,6 @@ func (n *Node) nothingWaits(v *view) error {
 
 // maxMeanwhile is how many items a signer may hold in 72 hours (WIRE §5).
 const maxMeanwhile = 1000
-
-// vetNew is vet for a feed that isn't made yet.
-func (n *Node) vetNew(r feed.Record, hashes []feed.Hash) error {
-	body, err := feed.ParseBody(r.Body)
-	if err != nil {
-		return err
-	}
-	return body.Judge(nil, false)
-}
-
-func randomID(id *feed.ItemID) { rand.Read(id[:]) }
 
 func sumOf(r io.Reader) (string, error) {
 	sum := sha256.New()

@@ -55,7 +55,7 @@ func (n *Node) Publish(ctx context.Context, r api.Publish) ([]api.Published, err
 		}
 		record, err := d.record(n.unix())
 		if err == nil {
-			err = n.vet(v, record, d.hashes)
+			err = n.vet(v, record, d.hashes, d.facts.Override)
 		}
 		if err != nil {
 			published[i] = api.Published{Refused: guardText(err)}
@@ -81,8 +81,16 @@ func (n *Node) Publish(ctx context.Context, r api.Publish) ([]api.Published, err
 	return published, nil
 }
 
-// vet says why an own feed can't list a record with these hashes. Whatever lists hashes goes through here, one by one or by the list.
-func (n *Node) vet(v *view, r feed.Record, hashes []feed.Hash) error {
+// vet says why an own feed can't list a record with these hashes; v is nil for a feed that isn't made yet. Whatever lists hashes goes through here,
+// one by one or by the list. override is Facts.Override.
+func (n *Node) vet(v *view, r feed.Record, hashes []feed.Hash, override uint8) error {
+	if v == nil {
+		body, err := feed.ParseBody(r.Body)
+		if err != nil {
+			return err
+		}
+		return body.Judge(nil, false)
+	}
 	log := v.reading.Load().chain.Newest().Log
 	return v.state.Check(log, v.state.Size(log), r)
 }
