@@ -121,17 +121,32 @@ func (n *Node) Revise(ctx context.Context, ref feed.Ref, r api.Revision) (api.Pu
 
 // latestBody is the newest body of an item that is here and lists something.
 func (n *Node) latestBody(v *view, it *feed.Item) (feed.Body, error) {
-	body, ok, err := n.bodyHere(v, it)
+	return listedBody(it, n.reader(v))
+}
+
+// bodyHere is latestBody where none needs to be here.
+func (n *Node) bodyHere(v *view, it *feed.Item) (body feed.Body, ok bool, err error) {
+	return newestBody(it, n.reader(v))
+}
+
+// reader reads records of a feed.
+func (n *Node) reader(v *view) func(feed.Position) (feed.Record, error) {
+	return func(p feed.Position) (feed.Record, error) { return n.store.Record(v.name.Log(p.Log), p.Index) }
+}
+
+// listedBody is newestBody, and a refusal where there is none any more.
+func listedBody(it *feed.Item, read func(feed.Position) (feed.Record, error)) (feed.Body, error) {
+	body, ok, err := newestBody(it, read)
 	if err == nil && !ok {
 		err = conflict("no body of this item is here any more: its hashes were erased; publish it anew")
 	}
 	return body, err
 }
 
-// bodyHere is latestBody where none needs to be here.
-func (n *Node) bodyHere(v *view, it *feed.Item) (body feed.Body, ok bool, err error) {
+// newestBody is the newest body of an item that can be read; not ok: all were erased.
+func newestBody(it *feed.Item, read func(feed.Position) (feed.Record, error)) (body feed.Body, ok bool, err error) {
 	for _, p := range slices.Backward(it.Records()) {
-		record, err := n.store.Record(v.name.Log(p.Log), p.Index)
+		record, err := read(p)
 		if err != nil {
 			return feed.Body{}, false, err
 		}

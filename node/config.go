@@ -65,6 +65,9 @@ type Config struct {
 	Peers   []Peer   `toml:"peer" json:"peer"`
 	Follow  []Follow `toml:"follow" json:"follow"`
 	Notify  []Notify `toml:"notify" json:"notify"`
+
+	// Sources are the sources of lists that import takes, and how far each is trusted.
+	Sources []SourceConfig `toml:"source" json:"source"`
 }
 
 // Limits bound what the node spends. Sizes are written like "256 MiB", or as a number of bytes.
@@ -224,6 +227,7 @@ func DefaultConfig(role string) Config {
 		Peers:   []Peer{},
 		Follow:  []Follow{},
 		Notify:  []Notify{},
+		Sources: []SourceConfig{},
 	}
 	if role == RoleHotline { // many read it
 		c.Limits.Connections, c.Limits.Streams = 512, 8192
@@ -400,6 +404,16 @@ func (c *Config) check() error {
 		seen[f.Feed] = true
 	}
 	problems = append(problems, checkNotify(c.Notify)...)
+	seen = map[string]bool{}
+	for _, s := range c.Sources {
+		if err := s.check(); err != nil {
+			bad("[[source]] %.40q: %w", s.Name, err)
+		}
+		if seen[s.Name] {
+			bad("[[source]] %.40q stands there twice", s.Name)
+		}
+		seen[s.Name] = true
+	}
 	return errors.Join(problems...)
 }
 

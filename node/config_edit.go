@@ -318,6 +318,11 @@ presence = "open"
 # name = "liaison.example"
 # addresses = ["/dns4/liaison.example/tcp/4480"]
 
+# [[source]]               # of lists that import takes; holds whatever an import asks for
+# name = "iwf"             # as import --source names it
+# max_verdict = "national" # the gravest that its rows may carry; default baseline: what the import says
+# max_adds_per_day = 10000 # more are held until somebody lets them through
+
 # hashfeed follow writes:
 # [[follow]]
 # feed = "hotline.example/known"

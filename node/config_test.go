@@ -53,6 +53,11 @@ breaker = 7
 id = "` + testPeer + `"
 name = "liaison"
 addresses = ["/dns4/liaison.example/tcp/4480"]
+[[source]]
+name = "iwf"
+max_verdict = "national"
+max_adds_per_day = 7
+
 [[follow]]
 feed = "eokm.example/known"
 anchor = "` + testAnchor + `"
@@ -94,7 +99,8 @@ func TestParseConfig(t *testing.T) {
 		Limits: Limits{Memory: 1 << 30, Reserve: 1 << 20, Connections: 7, Streams: 8, Requests: 9, ScanBytes: 10 << 20, DecodeBytes: 1 << 20, Pixels: 1000},
 		Own:    Own{policy.Review, policy.Log, policy.Block, 100_000},
 		Policy: Judging{2, 7}, Monitor: Monitor{"127.0.0.1:8481", []string{"known"}},
-		Peers: []Peer{{testPeer, "liaison", []string{"/dns4/liaison.example/tcp/4480"}}},
+		Peers:   []Peer{{testPeer, "liaison", []string{"/dns4/liaison.example/tcp/4480"}}},
+		Sources: []SourceConfig{{Name: "iwf", MaxVerdict: "national", MaxAddsPerDay: 7}},
 		Follow: []Follow{
 			{Feed: "eokm.example/known", Anchor: testAnchor, Peer: testPeer, Addresses: []string{"/dns4/eokm.example/tcp/4480"}, Harm: "csam",
 				Verdicts: []string{"baseline", "national"}, Action: policy.Block, ActionNear: policy.Review, ActionWeak: policy.Log, MaxDistance: 0, MaxSquare: 40_000,
@@ -196,6 +202,10 @@ func TestConfigErrors(t *testing.T) {
 		{"verdict twice", follow + "verdicts = [\"baseline\", \"baseline\"]\n", []string{"twice"}},
 		{"distance", follow + "max_distance = 49\n", []string{"max_distance 49", "48"}},
 		{"negative distance", follow + "max_distance = -1\n", []string{"max_distance -1"}},
+		{"source name", minimal + "[[source]]\nname = \"IWF\"\n", []string{"[[source]]", "name"}},
+		{"source verdict", minimal + "[[source]]\nname = \"a\"\nmax_verdict = \"other\"\n", []string{"[[source]]", "max_verdict"}},
+		{"source rate", minimal + "[[source]]\nname = \"a\"\nmax_adds_per_day = -1\n", []string{"max_adds_per_day -1"}},
+		{"source twice", minimal + "[[source]]\nname = \"a\"\n[[source]]\nname = \"a\"\n", []string{"[[source]]", "twice"}},
 		{"square", follow + "max_distance_photodna = 100001\n", []string{"[[follow]]", "max_distance_photodna 100001", "100000"}},
 		{"negative square", follow + "max_distance_photodna = -1\n", []string{"max_distance_photodna -1"}},
 		{"own square", minimal + "[own]\nmax_distance_photodna = 1000000\n", []string{"[own] max_distance_photodna 1000000"}},

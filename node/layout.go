@@ -61,6 +61,15 @@ func (d layout) reports(name feed.Name) string {
 // doubts is what this node has seen wrong with records: what matched too much, or a file that isn't the record's.
 func (d layout) doubts() string { return filepath.Join(string(d), "doubts") }
 
+// imports is the folder of lists that are being imported, or held, and of pastImports: what was taken from whom.
+func (d layout) imports() string     { return filepath.Join(string(d), "imports") }
+func (d layout) pastImports() string { return filepath.Join(d.imports(), "past") }
+
+// taken is which items of an own feed imports have retracted.
+func (d layout) taken(name feed.Name) string {
+	return filepath.Join(d.imports(), "taken-"+strings.ReplaceAll(string(name), "/", "_"))
+}
+
 // logKeys is the folder of the keys of one log of an own feed: signer and stamp, fresh for each log.
 func (d layout) logKeys(name feed.Name, log int) string {
 	return filepath.Join(d.feedKeys(name), strconv.Itoa(log))

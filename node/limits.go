@@ -47,6 +47,26 @@ const (
 	maxWithdrawn = 100
 	// maxWithdrawnFile bounds their file, in bytes: notes of a hundred bytes and seven lines.
 	maxWithdrawnFile = maxWithdrawn * 4096
+	// maxListFile bounds a list that is imported, in bytes: ten million rows of 800.
+	maxListFile = 8 << 30
+	// maxListRows bounds its rows: each takes some 30 bytes of memory, by which those that come twice are found.
+	maxListRows = 20_000_000
+	// maxMapFile bounds a map of codes, in bytes: a thousand of 256.
+	maxMapFile = 256 << 10
+	// maxSpoolHead bounds what a list is kept with, in bytes: a map, escaped.
+	maxSpoolHead = 2 << 20
+	// importBatch is how many records, and four times as many rows, of a list are signed at once; nobody else can sign meanwhile.
+	importBatch = 8192
+	// maxImports is how many past imports are remembered: one a day for thirty years.
+	maxImports = 10_000
+	// maxImportsFile bounds their file, in bytes.
+	maxImportsFile = maxImports * 1024
+	// maxTakenFile bounds the file of what imports have retracted, in bytes: ten million items of 16.
+	maxTakenFile = 160 << 20
+	// maxHeld is how many imports may be held: each is a file of its list, and nobody reads more.
+	maxHeld = 20
+	// maxRowNotes is of how many rows it is told why they weren't taken: whoever has mended a hundred knows what is wrong.
+	maxRowNotes = 100
 	// maxSample is how many records of a batch an approver is shown: more nobody reads.
 	maxSample = 5
 	// maxSnapshotHead bounds the head of a snapshot, in bytes: 20 a bundle of bodies that was written again; ten million records have 40,000.

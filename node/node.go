@@ -101,6 +101,9 @@ type Node struct {
 	testing  sync.Mutex                // of the self-test: one at a time
 	passed   atomic.Int64              // when it last passed, Unix seconds
 
+	// importing is held while a list is imported; listKey makes the ids of its items.
+	importing sync.Mutex
+	listKey   [32]byte
 	// network is what Run adds: nil while the node is only open.
 	network atomic.Pointer[network]
 }
@@ -143,6 +146,7 @@ func Open(dir string, o Options) (_ *Node, err error) {
 	}
 	n.seal = seal.Sealer()
 	n.doubts = openDoubts(n.dir.doubts(), n.unix())
+	n.listKey = listKey(seal)
 	var snapshot *loading
 	if !o.Rebuild {
 		snapshot = n.loadSnapshot()

@@ -23,6 +23,7 @@ func newApp(e *env) *cli.App {
 			demoCommand(e), initCommand(e), idCommand(e), runCommand(e),
 			publishCommand(e), retractCommand(e), reviseCommand(e), approveCommand(e), signerCommand(e),
 			suspendCommand(e), endorseCommand(e), disputeCommand(e), resolveCommand(e),
+			importCommand(e), exportCommand(e),
 			matchCommand(e), scanCommand(e), hashCommand(e),
 			memberCommand(e), followCommand(e), unfollowCommand(e), peerCommand(e),
 			statusCommand(e), feedCommand(e), proofCommand(e), evidenceCommand(e),

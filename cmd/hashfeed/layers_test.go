@@ -18,6 +18,7 @@ var layers = map[string][]string{
 	"crypto":           {},
 	"feed":             {"crypto"},
 	"feed/store":       {"crypto", "feed"},
+	"feed/hashlist":    {"crypto", "feed"},
 	"node/digest/pdq":  {},
 	"node/digest/jpeg": {},
 	"node/digest":      {"node/digest/pdq", "node/digest/jpeg"},
@@ -27,8 +28,8 @@ var layers = map[string][]string{
 	"node/api":         {"node/policy", "feed", "crypto"},
 	"node/notify":      {},
 	"node": {"node/api", "node/policy", "node/match", "node/digest", "node/digest/pdq", "node/gossip", "node/notify",
-		"feed/store", "feed", "crypto"},
-	"cmd/hashfeed": {"node", "node/api", "node/policy", "node/digest", "node/digest/pdq", "feed", "crypto"},
+		"feed/store", "feed/hashlist", "feed", "crypto"},
+	"cmd/hashfeed": {"node", "node/api", "node/policy", "node/digest", "node/digest/pdq", "feed/hashlist", "feed", "crypto"},
 }
 
 // heavy are modules that somebody who only verifies feeds must not have to build.

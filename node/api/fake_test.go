@@ -30,6 +30,7 @@ type fakeNode struct {
 	logErr    error  // after the records
 	mirrorErr error  // after eight bytes
 	block     string // md5 that is blocked
+	told      bool   // an import tells of progress before it ends
 }
 
 func (f *fakeNode) note(verb string, args ...any) error {

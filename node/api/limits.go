@@ -41,6 +41,9 @@ const (
 	// MaxSuspended is the number of records in one suspension note (WIRE §5).
 	MaxSuspended = 1000
 
+	// maxList is the size in bytes of a list that is imported: ten million rows of 800.
+	maxList = 8 << 30
+
 	// maxSmall is the size in bytes of any other body: MaxSuspended references are the longest.
 	maxSmall = 512 << 10
 
@@ -79,6 +82,7 @@ const (
 	maxAnswer     = 256 << 20 // bytes of one answer that is not a stream
 	maxRecordLine = 64 << 10  // bytes of one record in a stream: 32 hashes in hex are 10 KB
 	maxProblem    = 64 << 10  // bytes of an error
+	maxImported   = 1 << 20   // bytes of a line about an import: the result has a hundred notes of 300
 	clientChunk   = 1000      // hashes in one question: an answer may hold 100 matches of 400 bytes
 
 	dialTime   = 5 * time.Second

@@ -882,6 +882,8 @@ func TestVerbs(t *testing.T) {
 	equal(b.String(), "archive")
 	did("Backup")
 
+	tryLists(t, c, f, did)
+
 	// Each method of Verbs was called.
 	for _, verb := range verbNames() {
 		if !slices.Contains(asked, verb) {

@@ -95,6 +95,8 @@ type Verbs interface {
 	SelfTest(ctx context.Context) (SelfTest, error)
 	// Backup writes what the store holds in a tar stream. Keys are not in it: whoever makes a backup reads them from the node's directory.
 	Backup(ctx context.Context, w io.Writer) error
+
+	ListVerbs
 }
 
 // Identity is who a node is: `hashfeed id --json`.
