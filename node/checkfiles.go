@@ -52,6 +52,9 @@ func (c *fileCheck) run() {
 	if _, err := readJSONLines(c.dir.tokens(), maxTokenFile, storedToken.check); err != nil {
 		c.damaged("tokens", c.dir.tokens(), err, "the node doesn't start", "delete the file and make the tokens anew: hashfeed token create")
 	}
+	if _, err := readJSONLines(c.dir.known(), maxKnownFile, knownGood.check); err != nil {
+		c.damaged("knowngood", c.dir.known(), err, "the node doesn't start", "delete the file and add the files anew: hashfeed knowngood add")
+	}
 	c.evidence()
 }
 

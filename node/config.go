@@ -20,6 +20,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"hashfeed/feed"
+	"hashfeed/node/knowngood"
 	"hashfeed/node/policy"
 )
 
@@ -58,12 +59,15 @@ type Config struct {
 	// Presence is open or hidden. Default open. A hidden node announces no address and dials only the publishers of its feeds.
 	Presence string `toml:"presence" json:"presence"`
 
-	Limits  Limits   `toml:"limits" json:"limits"`
-	Own     Own      `toml:"own" json:"own"`
-	Policy  Judging  `toml:"policy" json:"policy"`
-	Monitor Monitor  `toml:"monitor" json:"monitor"`
-	Peers   []Peer   `toml:"peer" json:"peer"`
-	Follow  []Follow `toml:"follow" json:"follow"`
+	Limits  Limits  `toml:"limits" json:"limits"`
+	Own     Own     `toml:"own" json:"own"`
+	Policy  Judging `toml:"policy" json:"policy"`
+	Monitor Monitor `toml:"monitor" json:"monitor"`
+
+	KnownGood KnownGood `toml:"knowngood" json:"knowngood"`
+
+	Peers  []Peer   `toml:"peer" json:"peer"`
+	Follow []Follow `toml:"follow" json:"follow"`
 }
 
 // Limits bound what the node spends. Sizes are written like "256 MiB", or as a number of bytes.
@@ -111,6 +115,19 @@ type Judging struct {
 	// MinPublishers is how many different publishers must list or endorse the same before anything is done beyond review. Default 1.
 	// Own feeds need no second.
 	MinPublishers int `toml:"min_publishers" json:"min_publishers"`
+}
+
+// KnownGood says what is known to be harmless, beside the built-in list and what `hashfeed knowngood add` added: nobody lists it here without an
+// override, and it is never blocked.
+type KnownGood struct {
+	// Bloom are Bloom filter files in DCSO's format, such as CIRCL's hashlookup: paths, absolute or below the node's directory. Default none. They are
+	// mapped into memory, 1 GiB at most each. A file that can't be used stops the start, and at a reload leaves all as it was; replace one by
+	// renaming another over it, never in place. Whoever can write the file can keep anything from being blocked.
+	Bloom []string `toml:"bloom" json:"bloom"`
+
+	// MaxDistance is how far, in bits, a picture's pdq may be from a known-good one's to count as known good. Default 31, which is also the most; 0
+	// takes only equal ones. Smaller values let pictures be blocked that are known ones in another size or format.
+	MaxDistance int `toml:"max_distance" json:"max_distance"`
 }
 
 // Monitor is the public audit: a listener without tokens at which anybody can check the own feeds and see what was listed and retracted by
@@ -194,6 +211,7 @@ const (
 	maxSizeLimit = 1 << 50 // bytes; a larger limit is a slip
 	maxDistance  = 48      // bits; see Follow.MaxDistance. The match tables would go to policy.MaxDistance
 	maxSquare    = 100_000 // see Follow.MaxSquare. Of 100,000 pictures of ImageNet the nearest strangers were 232,274 apart
+	maxBlooms    = 16      // filters: each costs a lookup of every hash that matches something
 	nearDistance = 31      // bits: the reference's recommendation, and what own feeds are matched with
 )
 
@@ -213,8 +231,11 @@ func DefaultConfig(role string) Config {
 		Own:     Own{Action: policy.Block, ActionNear: policy.Block, ActionWeak: policy.Block},
 		Policy:  Judging{MinPublishers: 1},
 		Monitor: Monitor{Feeds: []string{}},
-		Peers:   []Peer{},
-		Follow:  []Follow{},
+
+		KnownGood: KnownGood{Bloom: []string{}, MaxDistance: knowngood.MaxWithin},
+
+		Peers:  []Peer{},
+		Follow: []Follow{},
 	}
 	if role == RoleHotline { // many read it
 		c.Limits.Connections, c.Limits.Streams = 512, 8192
@@ -353,6 +374,17 @@ func (c *Config) check() error {
 	}
 	if c.Policy.MinPublishers < 1 || c.Policy.MinPublishers > 100 {
 		bad("[policy] min_publishers %d: want 1 to 100", c.Policy.MinPublishers)
+	}
+	if c.KnownGood.MaxDistance < 0 || c.KnownGood.MaxDistance > knowngood.MaxWithin {
+		bad("[knowngood] max_distance %d: want 0 to %d", c.KnownGood.MaxDistance, knowngood.MaxWithin)
+	}
+	if len(c.KnownGood.Bloom) > maxBlooms {
+		bad("[knowngood] bloom: %d files: want at most %d", len(c.KnownGood.Bloom), maxBlooms)
+	}
+	for _, path := range c.KnownGood.Bloom {
+		if path == "" {
+			bad("[knowngood] bloom: a path is empty")
+		}
 	}
 	if c.Monitor.Listen != "" {
 		if err := CheckAPI(c.Monitor.Listen); err != nil {

@@ -23,8 +23,12 @@ func (d layout) snapshot() string { return filepath.Join(d.index(), "snapshot") 
 func (d layout) socket() string   { return filepath.Join(string(d), "hashfeed.sock") }
 func (d layout) evidence() string { return filepath.Join(string(d), "evidence") }
 func (d layout) keys() string     { return filepath.Join(string(d), "keys") }
-func (d layout) tokens() string   { return filepath.Join(d.keys(), "tokens") }
-func (d layout) nodeKey() string  { return filepath.Join(d.keys(), "node") }
+
+// known is the operator's own list of known-good files.
+func (d layout) known() string { return filepath.Join(string(d), "knowngood") }
+
+func (d layout) tokens() string  { return filepath.Join(d.keys(), "tokens") }
+func (d layout) nodeKey() string { return filepath.Join(d.keys(), "node") }
 
 // charter is a charter of a feed as it was signed; the store writes it.
 func (d layout) charter(name feed.Name, version int) string {

@@ -52,4 +52,10 @@ const (
 	maxFoundKept = 64
 	// askChunk is how many hashes are looked up before it is asked whether the answer is still wanted.
 	askChunk = 1024
+	// maxKnownFile bounds the operator's list of known-good files, in bytes: knowngood.MaxOwn of the longest lines have 230 MB.
+	maxKnownFile = 256 << 20
+	// maxKnownName bounds the name of a known-good file, in bytes: file systems allow no longer ones.
+	maxKnownName = 255
+	// maxKnownHashes bounds the hashes of a known-good file: there are five that we compute.
+	maxKnownHashes = 8
 )

@@ -46,6 +46,10 @@ func (n *Node) Publish(ctx context.Context, r api.Publish) ([]api.Published, err
 	first := n.store.Size(charter.Origin())
 	seen := map[feed.Hash]bool{} // exact hashes of this request
 	for i, d := range items {
+		if err := n.guardKnownGood(d.hashes, d.facts.Override); err != nil {
+			published[i] = api.Published{Refused: err.Error()}
+			continue
+		}
 		if ref, ok := n.duplicate(v, d.hashes); ok && !r.Again {
 			published[i] = api.Published{Duplicate: ref.String()}
 			continue
@@ -182,6 +186,9 @@ func newDraft(item api.Item) (d draft, err error) {
 	}
 	if d.facts.Media, err = feed.ParseMedia(item.Media); err != nil {
 		return d, badRequest(err)
+	}
+	if d.facts.Override, err = parseOverride(item.OverrideKnownGood); err != nil {
+		return d, err
 	}
 	d.facts.Virtual, d.facts.Size = item.Virtual, item.Size
 	d.source, err = setFacts(&d.facts, item.VerifiedBy, item.Severity, item.AgeBand, item.NotBefore, item.Source)

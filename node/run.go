@@ -197,6 +197,9 @@ func (n *Node) Reload() error {
 	if config.Name != old.Name {
 		return fmt.Errorf("reload config: the name was %s: a node can't be renamed", old.Name)
 	}
+	if err := n.reloadKnown(&config); err != nil {
+		return err
+	}
 	n.config.Store(&config)
 	n.keepConfig()
 	n.decide()

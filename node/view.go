@@ -193,6 +193,7 @@ func (n *Node) decide() {
 		}
 	}
 	p := n.config.Load().policyOf(own)
+	n.addKnown(&p)
 	n.policy.Store(&p)
 }
 
