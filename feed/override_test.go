@@ -17,3 +17,11 @@ func TestParseOverride(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseOverride(f *testing.F) {
+	f.Fuzz(func(t *testing.T, s string) {
+		if o, err := ParseOverride(s); err == nil && (o < 1 || o > 3 || overrideNames[o] != s) {
+			t.Errorf("ParseOverride(%q): got %d", s, o)
+		}
+	})
+}

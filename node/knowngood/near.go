@@ -21,6 +21,7 @@ type quads [4]uint64
 
 // buckets has the values in the order of one part: those with part p are ids[ends[p-1]:ends[p]], from 0 for p = 0.
 type buckets struct {
+	some []uint64 // a bit for each that has any: most have none, and all the bits stay in the cache
 	ends []uint32 // 2^16
 	ids  []uint32
 }
@@ -49,9 +50,11 @@ func newNear(values []string, places []int) *near {
 	}
 	for i := range n.parts {
 		b := &n.parts[i]
-		b.ends, b.ids = make([]uint32, 1<<16), make([]uint32, len(values))
+		b.some, b.ends, b.ids = make([]uint64, 1<<10), make([]uint32, 1<<16), make([]uint32, len(values))
 		for _, q := range n.values {
-			b.ends[q.part(i)]++
+			p := q.part(i)
+			b.ends[p]++
+			b.some[p/64] |= 1 << (p % 64)
 		}
 		sum := uint32(0)
 		for p, count := range b.ends {
@@ -87,6 +90,9 @@ func (n *near) find(value string, within int) (place int, ok bool) {
 			around := p
 			if flip >= 0 {
 				around ^= 1 << flip
+			}
+			if b.some[around/64]&(1<<(around%64)) == 0 {
+				continue
 			}
 			from := uint32(0)
 			if around > 0 {
