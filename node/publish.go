@@ -46,10 +46,6 @@ func (n *Node) Publish(ctx context.Context, r api.Publish) ([]api.Published, err
 	first := n.store.Size(charter.Origin())
 	seen := map[feed.Hash]bool{} // exact hashes of this request
 	for i, d := range items {
-		if err := n.guardKnownGood(d.hashes, d.facts.Override); err != nil {
-			published[i] = api.Published{Refused: err.Error()}
-			continue
-		}
 		if ref, ok := n.duplicate(v, d.hashes); ok && !r.Again {
 			published[i] = api.Published{Duplicate: ref.String()}
 			continue
@@ -61,6 +57,9 @@ func (n *Node) Publish(ctx context.Context, r api.Publish) ([]api.Published, err
 		record, err := d.record(n.unix())
 		if err == nil {
 			err = v.state.Check(charter.Log, first, record)
+		}
+		if err == nil { // what nobody may list is refused by that name, for no override helps it
+			err = n.guardKnownGood(d.hashes, d.facts.Override)
 		}
 		if err != nil {
 			published[i] = api.Published{Refused: guardText(err)}

@@ -19,7 +19,7 @@
 // # What a hit is worth
 //
 // The built-in list keeps 80 bits of each exact hash: enough that nobody finds a file that has the same by trying, which takes 2^64 tries
-// with forty thousand files to hit. A Bloom filter is wrong once in ten thousand times, and as it is public, a file that it wrongly has
+// with fifty thousand files to hit. A Bloom filter is wrong once in ten thousand times, and as it is public, a file that it wrongly has
 // is found by appending a counter to any file. So [Set.Bytes], which asks the filters, is an answer apart from [Set.Has]: it is good enough
 // to refuse a publication, which a person can override, and speaks for an upload only where the listed file itself is meant.
 //
