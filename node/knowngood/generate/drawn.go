@@ -31,7 +31,7 @@ func drawn(ctx context.Context) ([]madeFiles, error) {
 		return nil, err
 	}
 	blank := madeFiles{name: "a picture of one colour"}
-	for _, data := range blanks() {
+	for _, data := range blanksOf(sizes()) {
 		f, err := hashed(ctx, data)
 		if err != nil {
 			return nil, err
@@ -85,17 +85,20 @@ var trackers = []string{
 	"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mP8/x8AAwMCAO+ip1sAAAAASUVORK5CYII=",
 }
 
-// blanks are pictures of one colour, as Go's encoders write them, in the sizes of icons, thumbnails, avatars, banners and screens.
-func blanks() (list [][]byte) {
+// sizes are those of icons, thumbnails, avatars, banners and screens.
+func sizes() (sizes []image.Point) {
 	sides := []int{1, 2, 8, 10, 16, 24, 32, 48, 50, 64, 72, 80, 96, 100, 120, 128, 144, 150, 180, 192, 200, 240, 250, 256, 300, 320, 400, 480, 500, 512,
 		600, 640, 720, 800, 1000, 1024}
-	var sizes []image.Point
 	for _, s := range sides {
 		sizes = append(sizes, image.Pt(s, s))
 	}
-	sizes = append(sizes, image.Pt(88, 31), image.Pt(468, 60), image.Pt(728, 90), image.Pt(160, 600), image.Pt(300, 250), image.Pt(320, 240), image.Pt(640, 480),
+	return append(sizes, image.Pt(88, 31), image.Pt(468, 60), image.Pt(728, 90), image.Pt(160, 600), image.Pt(300, 250), image.Pt(320, 240), image.Pt(640, 480),
 		image.Pt(800, 600), image.Pt(1024, 768), image.Pt(1280, 720), image.Pt(1200, 630), image.Pt(1366, 768), image.Pt(1280, 1024), image.Pt(1600, 900),
 		image.Pt(1920, 1080), image.Pt(1080, 1920), image.Pt(1080, 1080), image.Pt(1080, 1350), image.Pt(2560, 1440), image.Pt(3840, 2160))
+}
+
+// blanksOf are pictures of one colour, as Go's encoders write them.
+func blanksOf(sizes []image.Point) (list [][]byte) {
 	colours := []color.NRGBA{{255, 255, 255, 255}, {0, 0, 0, 255}, {0, 0, 0, 0}, {255, 255, 255, 0}, {128, 128, 128, 255}, {192, 192, 192, 255},
 		{255, 0, 0, 255}, {0, 255, 0, 255}, {0, 0, 255, 255}, {255, 255, 0, 255}, {0, 255, 255, 255}, {255, 0, 255, 255}}
 	for _, size := range sizes {
