@@ -87,6 +87,12 @@ func (d *doctor) config() {
 		d.warn("config", "hashfeed.toml", fmt.Sprintf("the API listens at %s, which is no loopback address", c.API), "tokens and hashes cross the network in clear",
 			"set api to 127.0.0.1 and put a proxy with TLS before it; SIGHUP isn't enough, restart")
 	}
+	for _, b := range d.n.known().Blooms {
+		if b.Faulted() {
+			d.warn("knowngood", b.Path, "the filter's file was cut short while it was in use", "what it alone knows to be good can be listed, and blocked",
+				"put the file back by renaming a whole one over it, then SIGHUP")
+		}
+	}
 	if limit, ok := openFiles(); ok && limit < uint64(2*c.Limits.Connections+spareFiles) {
 		d.warn("limits", "", fmt.Sprintf("%d files may be open at once, %d connections may need %d", limit, c.Limits.Connections, 2*c.Limits.Connections+spareFiles),
 			"peers are turned away, or the database fails, when it is busiest", "LimitNOFILE=65536 in the systemd unit, or ulimit -n 65536")

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -75,10 +74,7 @@ func (n *Node) openKnown() error {
 // openBlooms maps the filters that a config names.
 func (n *Node) openBlooms(c *Config) (list []*knowngood.Bloom, err error) {
 	for _, path := range c.KnownGood.Bloom {
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(string(n.dir), path)
-		}
-		b, err := knowngood.OpenBloom(path)
+		b, err := knowngood.OpenBloom(n.dir.bloom(path))
 		if err != nil {
 			return nil, fmt.Errorf("[knowngood] bloom: %w", err)
 		}

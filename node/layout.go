@@ -27,6 +27,14 @@ func (d layout) keys() string     { return filepath.Join(string(d), "keys") }
 // known is the operator's own list of known-good files.
 func (d layout) known() string { return filepath.Join(string(d), "knowngood") }
 
+// bloom is a filter that the config names: an absolute path, or one below DIR.
+func (d layout) bloom(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(string(d), path)
+}
+
 func (d layout) tokens() string  { return filepath.Join(d.keys(), "tokens") }
 func (d layout) nodeKey() string { return filepath.Join(d.keys(), "node") }
 
