@@ -3,7 +3,7 @@ export CGO_ENABLED ?= 0
 GO ?= go
 FUZZTIME ?= 10s
 
-.PHONY: build test race fuzz lint bench demo test-full soak reliability simulation
+.PHONY: build test race fuzz lint bench knowngood demo test-full soak reliability simulation
 
 build:
 	$(GO) build -trimpath -o bin/hashfeed ./cmd/hashfeed
@@ -36,6 +36,10 @@ fuzz:
 
 lint:
 	sh .ci/lint
+
+# knowngood makes the built-in list of known-good files anew, from Debian and npm packages: minutes, and a network.
+knowngood:
+	$(GO) run ./node/knowngood/generate
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...

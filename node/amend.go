@@ -101,6 +101,14 @@ func (n *Node) Revise(ctx context.Context, ref feed.Ref, r api.Revision) (api.Pu
 			return api.Published{}, badRequest(err)
 		}
 	}
+	if override, err := parseOverride(r.OverrideKnownGood); err != nil {
+		return api.Published{}, err
+	} else if override != 0 {
+		facts.Override = override
+	}
+	if err := n.guardKnownGood(hashes, facts.Override); err != nil {
+		return api.Published{}, err
+	}
 	newSource, err := setFacts(&facts, r.VerifiedBy, r.Severity, r.AgeBand, r.NotBefore, r.Source)
 	if err != nil {
 		return api.Published{}, err

@@ -308,6 +308,10 @@ presence = "open"
 # min_publishers = 1       # how many must list or endorse the same before more than review is done
 # breaker = 100            # a record that matches more different uploads within an hour is held here; 0: none is
 
+# [knowngood]              # beside the built-in list and what hashfeed knowngood add added
+# bloom = []               # Bloom filter files in DCSO's format, such as CIRCL's hashlookup; replaced by renaming, then SIGHUP
+# max_distance = 31        # of a known-good picture's neighbour by pdq, in bits; at most 31
+
 # [monitor]                # public audit of our feeds: no token, no hash, off without listen
 # listen = "127.0.0.1:8481"
 # feeds = []               # their short names; default those that have readers

@@ -86,6 +86,9 @@ on = ["block", "test"]
 [[notify]]
 name = "page"
 command = ["/usr/local/bin/page-me", "now"]
+[knowngood]
+bloom = ["/var/lib/f.bloom", "g.bloom"]
+max_distance = 0
 `
 
 func TestParseConfig(t *testing.T) {
@@ -99,8 +102,9 @@ func TestParseConfig(t *testing.T) {
 		Limits: Limits{Memory: 1 << 30, Reserve: 1 << 20, Connections: 7, Streams: 8, Requests: 9, ScanBytes: 10 << 20, DecodeBytes: 1 << 20, Pixels: 1000},
 		Own:    Own{policy.Review, policy.Log, policy.Block, 100_000},
 		Policy: Judging{2, 7}, Monitor: Monitor{"127.0.0.1:8481", []string{"known"}},
-		Peers:   []Peer{{testPeer, "liaison", []string{"/dns4/liaison.example/tcp/4480"}}},
-		Sources: []SourceConfig{{Name: "iwf", MaxVerdict: "national", MaxAddsPerDay: 7}},
+		KnownGood: KnownGood{[]string{"/var/lib/f.bloom", "g.bloom"}, 0},
+		Peers:     []Peer{{testPeer, "liaison", []string{"/dns4/liaison.example/tcp/4480"}}},
+		Sources:   []SourceConfig{{Name: "iwf", MaxVerdict: "national", MaxAddsPerDay: 7}},
 		Follow: []Follow{
 			{Feed: "eokm.example/known", Anchor: testAnchor, Peer: testPeer, Addresses: []string{"/dns4/eokm.example/tcp/4480"}, Harm: "csam",
 				Verdicts: []string{"baseline", "national"}, Action: policy.Block, ActionNear: policy.Review, ActionWeak: policy.Log, MaxDistance: 0, MaxSquare: 40_000,
@@ -185,6 +189,11 @@ func TestConfigErrors(t *testing.T) {
 		{"min_publishers", minimal + "[policy]\nmin_publishers = 0\n", []string{"min_publishers"}},
 		{"breaker", minimal + "[policy]\nbreaker = -1\n", []string{"breaker"}},
 		{"breaker too large", minimal + "[policy]\nbreaker = 1000001\n", []string{"breaker"}},
+		{"known-good distance", minimal + "[knowngood]\nmax_distance = 32\n", []string{"[knowngood] max_distance 32"}},
+		{"known-good distance below 0", minimal + "[knowngood]\nmax_distance = -1\n", []string{"[knowngood] max_distance"}},
+		{"filter without a path", minimal + "[knowngood]\nbloom = [\"\"]\n", []string{"[knowngood] bloom"}},
+		{"seventeen filters", minimal + "[knowngood]\nbloom = [" + strings.Repeat("\"f\", ", 17) + "]\n", []string{"[knowngood] bloom: 17 files"}},
+		{"known-good, unknown key", minimal + "[knowngood]\nblooms = []\n", []string{"hashfeed.toml:4", `did you mean "bloom"`}},
 		{"peer id", minimal + "[[peer]]\nid = \"12D3\"\n", []string{"[[peer]]", "12D3Koo"}},
 		{"peer of RSA", minimal + "[[peer]]\nid = \"QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N\"\n", []string{"Ed25519"}},
 		{"peer twice", minimal + strings.Repeat("[[peer]]\nid = \""+testPeer+"\"\n", 2), []string{"twice"}},

@@ -125,7 +125,7 @@ func (v *valueScanner) line(s string) {
 
 // later are tables that belong to features which this version doesn't have. Ignoring one would let an operator believe that a drop-in
 // listens, or that a journal is kept.
-var later = []string{"knowngood", "journal", "dropin", "pull", "desk"}
+var later = []string{"journal", "dropin", "pull", "desk"}
 
 // unknownKeys says which keys nothing uses, where they stand, and what may have been meant.
 func unknownKeys(name string, text []byte, undecoded []toml.Key) error {

@@ -93,6 +93,12 @@ func (d *doctor) config() {
 	for _, text := range c.notifyWarnings() {
 		d.warn("config", "hashfeed.toml", text, "what happens here may be told to somebody else", "see that the address is the desk's, and its certificate too")
 	}
+	for _, b := range d.n.known().Blooms {
+		if b.Faulted() {
+			d.warn("knowngood", b.Path, "the filter's file was cut short while it was in use", "what it alone knows to be good can be listed, and blocked",
+				"put the file back by renaming a whole one over it, then SIGHUP")
+		}
+	}
 	if limit, ok := openFiles(); ok && limit < uint64(2*c.Limits.Connections+spareFiles) {
 		d.warn("limits", "", fmt.Sprintf("%d files may be open at once, %d connections may need %d", limit, c.Limits.Connections, 2*c.Limits.Connections+spareFiles),
 			"peers are turned away, or the database fails, when it is busiest", "LimitNOFILE=65536 in the systemd unit, or ulimit -n 65536")

@@ -74,3 +74,23 @@ func FuzzParseDoubts(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseKnown(f *testing.F) {
+	f.Fuzz(func(t *testing.T, data []byte) {
+		known, err := parseJSONLines(data, maxKnownFile, knownGood.check)
+		if err != nil {
+			return
+		}
+		for _, k := range known {
+			hashes, err := k.hashes()
+			if err != nil || len(hashes) == 0 || len(hashes) > maxKnownHashes || len(k.Name) > maxKnownName {
+				t.Errorf("took %+v for a known-good file: %v", k, err)
+			}
+			for _, h := range hashes {
+				if !h.Alg.Exact() && !h.Alg.Graded() {
+					t.Errorf("took a %s", h.Alg)
+				}
+			}
+		}
+	})
+}

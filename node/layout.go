@@ -23,8 +23,20 @@ func (d layout) snapshot() string { return filepath.Join(d.index(), "snapshot") 
 func (d layout) socket() string   { return filepath.Join(string(d), "hashfeed.sock") }
 func (d layout) evidence() string { return filepath.Join(string(d), "evidence") }
 func (d layout) keys() string     { return filepath.Join(string(d), "keys") }
-func (d layout) tokens() string   { return filepath.Join(d.keys(), "tokens") }
-func (d layout) nodeKey() string  { return filepath.Join(d.keys(), "node") }
+
+// known is the operator's own list of known-good files.
+func (d layout) known() string { return filepath.Join(string(d), "knowngood") }
+
+// bloom is a filter that the config names: an absolute path, or one below DIR.
+func (d layout) bloom(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(string(d), path)
+}
+
+func (d layout) tokens() string  { return filepath.Join(d.keys(), "tokens") }
+func (d layout) nodeKey() string { return filepath.Join(d.keys(), "node") }
 
 // notify is the folder of what waits to be told, a queue a target; told is up to where that has come.
 func (d layout) notify() string { return filepath.Join(string(d), "notify") }

@@ -95,4 +95,10 @@ const (
 	maxAlarmText = 1024
 	// tellChunk is how many events are told before it is waited until they are on the disk.
 	tellChunk = 500
+	// maxKnownFile bounds the operator's list of known-good files, in bytes: knowngood.MaxOwn of the longest lines have 230 MB.
+	maxKnownFile = 256 << 20
+	// maxKnownName bounds the name of a known-good file, in bytes: file systems allow no longer ones.
+	maxKnownName = 255
+	// maxKnownHashes bounds the hashes of a known-good file: there are five that we compute.
+	maxKnownHashes = 8
 )

@@ -32,6 +32,7 @@ import (
 	"hashfeed/feed/store"
 	"hashfeed/node/api"
 	"hashfeed/node/gossip"
+	"hashfeed/node/knowngood"
 	"hashfeed/node/match"
 	"hashfeed/node/policy"
 )
@@ -66,10 +67,12 @@ type Node struct {
 	store    *store.Store
 	tables   *match.Tables
 	tokens   *tokenFile
+	ownGood  *knownFile
 	seal     *crypto.Sealer // of what lies beside the store: batches that await approval
 
 	config atomic.Pointer[Config]
 	policy atomic.Pointer[policy.Policy] // what the config and the feeds here come to
+	good   atomic.Pointer[knowngood.Set] // what nobody should list, and nothing blocks
 	views  atomic.Pointer[[]*view]       // by slot: the upper bits of a match.ID
 	said   *statements
 	doubts *doubts
@@ -136,6 +139,9 @@ func Open(dir string, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	if n.tokens, err = openTokens(n.dir.tokens()); err != nil {
+		return nil, err
+	}
+	if err := n.openKnown(); err != nil {
 		return nil, err
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

@@ -84,6 +84,14 @@ func (n *Node) Publish(ctx context.Context, r api.Publish) ([]api.Published, err
 // vet says why an own feed can't list a record with these hashes; v is nil for a feed that isn't made yet. Whatever lists hashes goes through here,
 // one by one or by the list. override is Facts.Override.
 func (n *Node) vet(v *view, r feed.Record, hashes []feed.Hash, override uint8) error {
+	if err := check(v, r); err != nil { // what nobody may list is refused by that name, for no override helps it
+		return err
+	}
+	return n.guardKnownGood(hashes, override)
+}
+
+// check says why a record would be void or refused in a feed, a new one where v is nil.
+func check(v *view, r feed.Record) error {
 	if v == nil {
 		body, err := feed.ParseBody(r.Body)
 		if err != nil {
@@ -195,6 +203,9 @@ func newDraft(item api.Item) (d draft, err error) {
 	}
 	if d.facts.Media, err = feed.ParseMedia(item.Media); err != nil {
 		return d, badRequest(err)
+	}
+	if d.facts.Override, err = parseOverride(item.OverrideKnownGood); err != nil {
+		return d, err
 	}
 	d.facts.Virtual, d.facts.Size = item.Virtual, item.Size
 	d.source, err = setFacts(&d.facts, item.VerifiedBy, item.Severity, item.AgeBand, item.NotBefore, item.Source)

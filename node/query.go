@@ -301,6 +301,9 @@ func (q *asker) candidate(h feed.Hash, hit match.Hit, reach int) (c policy.Candi
 	default:
 		c.Holds |= policy.HoldClosedLog
 	}
+	if q.n.holdsKnownGood(body.body) {
+		c.Holds |= policy.HoldKnownGood
+	}
 	if r.damage != nil {
 		c.Holds |= policy.HoldDamaged // what the disk has lost may be its retraction
 	}

@@ -236,6 +236,9 @@ func (n *Node) Reload() error {
 	if err != nil {
 		return fmt.Errorf("reload config: %w", err)
 	}
+	if err := n.reloadKnown(&config); err != nil {
+		return err
+	}
 	if err := n.news.notifier.SetTargets(targets); err != nil {
 		return fmt.Errorf("reload config: %w", err)
 	}

@@ -196,6 +196,7 @@ func (n *Node) decide() {
 		}
 	}
 	p := n.config.Load().policyOf(own)
+	n.addKnown(&p)
 	n.policy.Store(&p)
 }
 

@@ -24,7 +24,7 @@ func newApp(e *env) *cli.App {
 			publishCommand(e), retractCommand(e), reviseCommand(e), approveCommand(e), signerCommand(e),
 			suspendCommand(e), endorseCommand(e), disputeCommand(e), resolveCommand(e),
 			importCommand(e), exportCommand(e),
-			matchCommand(e), scanCommand(e), hashCommand(e),
+			matchCommand(e), scanCommand(e), hashCommand(e), knowngoodCommand(e),
 			memberCommand(e), followCommand(e), unfollowCommand(e), peerCommand(e),
 			statusCommand(e), feedCommand(e), proofCommand(e), evidenceCommand(e),
 			tokenCommand(e), configCommand(e), policyCommand(e),

@@ -198,6 +198,15 @@ func (f *fakeNode) Tokens(context.Context) ([]Token, error) {
 func (f *fakeNode) RevokeToken(_ context.Context, name string) error {
 	return f.note("RevokeToken", name)
 }
+func (f *fakeNode) KnownGood(context.Context) (KnownGood, error) {
+	return KnownGood{Sources: []KnownSource{{Kind: KnownBuiltin, Files: 7}}, Files: []KnownFile{{Name: "logo.png", Hashes: []string{"md5:00"}}}}, f.note("KnownGood")
+}
+func (f *fakeNode) AddKnownGood(_ context.Context, files []KnownFile) (KnownChange, error) {
+	return KnownChange{Added: len(files), Files: 9}, f.note("AddKnownGood", asJSON(files))
+}
+func (f *fakeNode) RemoveKnownGood(_ context.Context, hash string) (KnownChange, error) {
+	return KnownChange{Removed: 1}, f.note("RemoveKnownGood", hash)
+}
 
 func asJSON(v any) string {
 	text, err := json.Marshal(v)

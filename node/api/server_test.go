@@ -65,6 +65,9 @@ var samples = map[string]struct{ path, contentType, body string }{
 	"GET /v1/tokens":                                   {"/v1/tokens", "", ""},
 	"POST /v1/tokens":                                  {"/v1/tokens", "application/json", `{"scopes":["read"]}`},
 	"DELETE /v1/tokens/{name}":                         {"/v1/tokens/t", "", ""},
+	"GET /v1/knowngood":                                {"/v1/knowngood", "", ""},
+	"POST /v1/knowngood":                               {"/v1/knowngood", "application/json", `{"files":[{"name":"logo.png","hashes":["md5:00"]}]}`},
+	"DELETE /v1/knowngood/{hash}":                      {"/v1/knowngood/md5:00", "", ""},
 	"GET /feed/{pub}/{feed}/{log}/checkpoint":          {"/feed/a.example/known/1/checkpoint", "", ""},
 	"GET /feed/{pub}/{feed}/{log}/tile/{path...}":      {"/feed/a.example/known/1/tile/0/000", "", ""},
 	"GET /livez":                                       {"/livez", "", ""},
@@ -179,6 +182,8 @@ func TestStatuses(t *testing.T) {
 		{name: "wrapped", method: "GET", path: "/v1/records/a/b/1/7", verb: fmt.Errorf("find: %w", &Error{Status: 404, Code: CodeNotFound, Text: "gone"}), status: 404, code: CodeNotFound, contains: "find: gone"},
 		{name: "bad scope", method: "POST", path: "/v1/tokens", contentType: "application/json", body: `{"scopes":["root"]}`, status: 400, code: CodeMalformed},
 		{name: "no scope", method: "POST", path: "/v1/tokens", contentType: "application/json", body: `{}`, status: 422, code: CodeIncomplete},
+		{name: "nothing known good", method: "POST", path: "/v1/knowngood", contentType: "application/json", body: `{"files":[]}`, status: 422, code: CodeIncomplete},
+		{name: "too many known good", method: "POST", path: "/v1/knowngood", contentType: "application/json", body: `{"files":[` + strings.Repeat("{},", MaxItems) + `{}]}`, status: 413, code: CodeTooLarge},
 		{name: "bad from", method: "GET", path: "/v1/feeds/a/b/1/log?from=-1", status: 400, code: CodeMalformed},
 		{name: "large small body", method: "POST", path: "/v1/feeds", contentType: "application/json", body: `{"name":"` + strings.Repeat("x", maxSmall) + `"}`, status: 413, code: CodeTooLarge},
 	} {
@@ -816,6 +821,19 @@ func TestVerbs(t *testing.T) {
 	did("Tokens")
 	must(c.RevokeToken(ctx, "a/b c"))
 	did("RevokeToken a/b c")
+
+	known, err := c.KnownGood(ctx)
+	must(err)
+	equal(known.Files[0].Name, "logo.png")
+	did("KnownGood")
+	change, err := c.AddKnownGood(ctx, []KnownFile{{Name: "a/b", Hashes: []string{"md5:00"}}})
+	must(err)
+	equal(change, KnownChange{Added: 1, Files: 9})
+	did(`AddKnownGood [{"name":"a/b","hashes":["md5:00"]}]`)
+	change, err = c.RemoveKnownGood(ctx, "md5:00")
+	must(err)
+	equal(change, KnownChange{Removed: 1})
+	did("RemoveKnownGood md5:00")
 
 	followed, err := c.Follow(ctx, Follow{Invite: "hashfeed1x", Action: "block"})
 	must(err)

@@ -86,6 +86,12 @@ type Verbs interface {
 	Tokens(ctx context.Context) ([]Token, error)
 	RevokeToken(ctx context.Context, name string) error
 
+	// KnownGood is what is known to be harmless. AddKnownGood adds to the operator's own list, RemoveKnownGood takes off it the files that have a
+	// hash (alg:hex).
+	KnownGood(ctx context.Context) (KnownGood, error)
+	AddKnownGood(ctx context.Context, files []KnownFile) (KnownChange, error)
+	RemoveKnownGood(ctx context.Context, hash string) (KnownChange, error)
+
 	// Fsck checks everything that is stored and yields what isn't as it must be; with repair it mends what it can, and says so. An
 	// error ends it: it couldn't finish.
 	Fsck(ctx context.Context, repair bool) iter.Seq2[Finding, error]
@@ -269,6 +275,9 @@ type Item struct {
 	Size       uint64   `json:"size,omitempty"`
 	NotBefore  string   `json:"not_before,omitempty"` // RFC 3339
 	Source     string   `json:"source,omitempty"`     // SCHEME:CODE
+
+	// OverrideKnownGood lists the item though a known-good list has it: reviewed, legal or test. It stands in the record.
+	OverrideKnownGood string `json:"override_known_good,omitempty"`
 }
 
 // Revision asks to change an item's record; empty fields keep what stands.
@@ -281,6 +290,8 @@ type Revision struct {
 	Source     string   `json:"source,omitempty"`
 	NotBefore  string   `json:"not_before,omitempty"`
 	Reinstate  bool     `json:"reinstate,omitempty"`
+
+	OverrideKnownGood string `json:"override_known_good,omitempty"` // as Item.OverrideKnownGood
 }
 
 // Resolution answers a dispute.

@@ -142,6 +142,15 @@ func (p Policy) weigh(hashes []feed.Hash, cands []*Candidate, now time.Time) []j
 		}
 	}
 	ownGood, good := p.OwnKnownGood.Has(hashes...), p.KnownGood.Has(hashes...)
+	var sameBytes map[feed.Ref]bool // matched by md5, sha1 or sha256, where the file's bytes are known good
+	if p.KnownBytes.Has(hashes...) {
+		sameBytes = map[feed.Ref]bool{}
+		for _, c := range cands {
+			if c.Hash.Alg.Exact() {
+				sameBytes[c.Ref] = true
+			}
+		}
+	}
 
 	judged := make([]judgement, len(cands))
 	for i, c := range cands {
@@ -151,7 +160,7 @@ func (p Policy) weigh(hashes []feed.Hash, cands []*Candidate, now time.Time) []j
 		if j.strength == weak && c.collides(hashes) {
 			holds |= HoldCollision
 		}
-		if ownGood || good && c.Facts.Override == 0 {
+		if ownGood || c.Facts.Override == 0 && (good || sameBytes[c.Ref]) {
 			holds |= HoldKnownGood
 		}
 		j.holds = holds
