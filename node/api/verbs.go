@@ -60,7 +60,7 @@ type Verbs interface {
 	// together (`"one_file": true` in the JSON form of POST /v1/match).
 	Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]policy.Verdict, error)
 	// Answers are Match's verdicts on hashes by themselves. The hashes must not be changed while the Answers are in use.
-	Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers, error)
+	Answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error)
 	// Scan hashes a stream and answers one verdict over all its hashes. ref is the caller's own, opaque.
 	Scan(ctx context.Context, r io.Reader, ref string) (policy.Verdict, error)
 

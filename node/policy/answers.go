@@ -45,7 +45,7 @@ func (m *Misses) Heads() []Head { return m.heads }
 // Answers are the verdicts on hashes that were asked one by one, in their order. Only those of hashes that match something are kept; the others are
 // made when they are read. They share what they have in common: it is for reading. Zero Answers are to no hashes.
 type Answers struct {
-	hashes  []feed.Hash
+	hashes  *feed.Hashes
 	misses  *Misses   // nil: all are in others, in order
 	matched []int32   // by hash: 0, or its place in others and 1; nil while nothing matches
 	others  []Verdict // in any order
@@ -55,16 +55,16 @@ type Answers struct {
 func AnswersOf(verdicts []Verdict) Answers { return Answers{others: verdicts} }
 
 // NewAnswers says of each hash that it matches nothing. It keeps hashes.
-func NewAnswers(hashes []feed.Hash, m *Misses) Answers { return Answers{hashes: hashes, misses: m} }
+func NewAnswers(hashes *feed.Hashes, m *Misses) Answers { return Answers{hashes: hashes, misses: m} }
 
 // Judge answers hash i as the func Judge does, given the records that it matches; truncated: there are more. It holds on to none of them.
 func (a *Answers) Judge(i int, cands []Candidate, truncated bool, p Policy, now time.Time) {
 	v := a.miss(i)
 	v.Truncated = truncated
-	p.add(&v, a.hashes[i:i+1], cands, now)
+	p.add(&v, []feed.Hash{a.hashes.At(i)}, cands, now)
 	if a.matched == nil {
-		a.matched = make([]int32, len(a.hashes))
-		a.others = make([]Verdict, 0, min(len(a.hashes), 16))
+		a.matched = make([]int32, a.hashes.Len())
+		a.others = make([]Verdict, 0, min(a.hashes.Len(), 16))
 	}
 	a.others = append(a.others, v)
 	a.matched[i] = int32(len(a.others))
@@ -75,7 +75,7 @@ func (a *Answers) Len() int {
 	if a.misses == nil {
 		return len(a.others)
 	}
-	return len(a.hashes)
+	return a.hashes.Len()
 }
 
 // other is the verdict on hash i where one was kept, else nil.
@@ -87,6 +87,20 @@ func (a *Answers) other(i int) *Verdict {
 		return nil
 	}
 	return &a.others[a.matched[i]-1]
+}
+
+// Matched is the first hash from i on that may match something, Len if none does: the outcome of all before it is OutcomeAllow.
+func (a *Answers) Matched(i int) int {
+	if a.misses == nil {
+		return i
+	}
+	if a.matched == nil {
+		return a.Len()
+	}
+	for i < len(a.matched) && a.matched[i] == 0 {
+		i++
+	}
+	return i
 }
 
 // Outcome is the outcome of the verdict on hash i.
@@ -107,8 +121,8 @@ func (a *Answers) Verdict(i int) Verdict {
 
 // miss is the verdict on hash i if it matches nothing.
 func (a *Answers) miss(i int) Verdict {
-	v := a.misses.of[a.hashes[i].Alg].verdict
-	v.Query = a.hashes[i].String()
+	v := a.misses.of[a.hashes.Alg(i)].verdict
+	v.Query = a.hashes.At(i).String()
 	return v
 }
 
@@ -129,10 +143,10 @@ func (a *Answers) AppendJSON(b []byte, i int) ([]byte, error) {
 		}
 		return v.appendJSON(b, a.misses.headsJSON)
 	}
-	h := &a.hashes[i]
-	b = append(append(append(b, `{"query":"`...), h.Alg.String()...), ':')
-	b = slices.Grow(b, 2*len(h.Value))
-	b = hex.AppendEncode(b, []byte(h.Value))
+	alg, value := a.hashes.Alg(i), a.hashes.Value(i)
+	b = append(append(append(b, `{"query":"`...), alg.String()...), ':')
+	b = slices.Grow(b, 2*len(value))
+	b = hex.AppendEncode(b, value)
 	b = append(b, `",`...)
-	return append(b, a.misses.of[h.Alg].tail...), nil
+	return append(b, a.misses.of[alg].tail...), nil
 }
