@@ -161,22 +161,23 @@ func appendUnhexed(b, digits []byte) (_ []byte, ok bool) {
 	bad := uint64(0)
 	for out := b[len(b)-n:]; len(digits) >= 8 && len(out) >= 4; digits, out = digits[8:], out[4:] {
 		v, odd := unhex8(binary.LittleEndian.Uint64(digits))
-		binary.LittleEndian.PutUint32(out, v)
+		v = (v | v>>8) & 0x0000ffff0000ffff
+		binary.LittleEndian.PutUint32(out, uint32(v|v>>16))
 		bad |= odd
 	}
-	return b, bad == 0
+	return b, bad&highs == 0
 }
 
-// unhex8 returns what eight hex digits stand for, the first of both lowest; bad isn't 0 if one of them is none. All eight are worked on at once, a
-// byte each: no step below carries from one to the next.
-func unhex8(w uint64) (v uint32, bad uint64) {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	letter := w >> 6 & ones                                        // 1: "A" to "F" or "a" to "f", if anything
-	above := (w | letter<<5 | highs) - ones*'0' - letter*('a'-'0') // how far from "0" or "a"; the high bit goes if it is less
-	far := above &^ highs
-	within := ones*(0x80+9) - letter*4 - far // the high bit goes if it is past "9" or "f"
-	n := far + letter*10
-	n = (n<<4 | n>>8) & 0x00ff00ff00ff00ff
-	n = (n | n>>8) & 0x0000ffff0000ffff
-	return uint32(n | n>>16), (w | ^(above & within)) & highs
+const highs = 0x8080808080808080
+
+// unhex8 returns what eight hex digits stand for, the first of both lowest, in every other byte; bad has a bit of highs if one of them is none. All
+// eight are worked on at once, a byte each, and it is small enough to be inlined.
+func unhex8(w uint64) (n, bad uint64) {
+	const ones = 0x0101010101010101
+	letter := w >> 6 & ones // 1: "A" to "F" or "a" to "f", if anything
+	// How far from "0" or "A": less than 0 if it is before, which borrows from the next, but then all eight are bad.
+	far := w - ones*'0' - letter*('A'-'0')
+	small := far &^ (ones * 0x20) // "a" is "A"; no digit is so far from "0"
+	n = small + letter*10
+	return (n<<4 | n>>8) & 0x00ff00ff00ff00ff, far | (small + letter*4 + ones*(0x80-10)) // up to 9 or 5
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 
 	"hashfeed/feed"
@@ -90,6 +91,7 @@ func (s *Server) matchLines(w http.ResponseWriter, r *http.Request, form lineFor
 	l.answer = l.answer[:0]
 	// Who doesn't say how long the question is may be still making it up: it is answered line by line, if it comes line by line.
 	live := r.ContentLength < 0
+	begun := false
 	for more := true; more; {
 		var err error
 		if more, err = l.chunk.read(l.in, form.quoted, live); err != nil {
@@ -113,6 +115,10 @@ func (s *Server) matchLines(w http.ResponseWriter, r *http.Request, form lineFor
 		if len(l.answer) < matchBuffer && more && !waits {
 			continue
 		}
+		if !more && !begun {
+			w.Header().Set("Content-Length", strconv.Itoa(len(l.answer)))
+		}
+		begun = true
 		if _, err := w.Write(l.answer); err != nil {
 			return err
 		}

@@ -33,8 +33,8 @@ func NewMisses(listed []feed.Alg, lookedUp func(feed.Alg) bool, heads []Head) *M
 			q.Checked = append(q.Checked, alg)
 		}
 		v.Checked, v.Unchecked = q.kinds()
-		text, _ := v.appendJSON(nil, m.headsJSON) // without a match it can't fail
-		m.of[alg] = miss{v, text[1:]}
+		text, _ := v.appendRest(nil, m.headsJSON) // without a match it can't fail
+		m.of[alg] = miss{v, text}
 	}
 	return m
 }
@@ -48,7 +48,7 @@ type Answers struct {
 	hashes  *feed.Hashes
 	misses  *Misses   // nil: all are in others, in order
 	matched []int32   // by hash: 0, or its place in others and 1; nil while nothing matches
-	others  []Verdict // in any order
+	others  []Verdict // in any order; where misses are known, their Query is wanting
 }
 
 // AnswersOf are verdicts that somebody else has made.
@@ -59,7 +59,7 @@ func NewAnswers(hashes *feed.Hashes, m *Misses) Answers { return Answers{hashes:
 
 // Judge answers hash i as the func Judge does, given the records that it matches; truncated: there are more. It holds on to none of them.
 func (a *Answers) Judge(i int, cands []Candidate, truncated bool, p Policy, now time.Time) {
-	v := a.miss(i)
+	v := a.misses.of[a.hashes.Alg(i)].verdict
 	v.Truncated = truncated
 	p.add(&v, []feed.Hash{a.hashes.At(i)}, cands, now)
 	if a.matched == nil {
@@ -113,17 +113,16 @@ func (a *Answers) Outcome(i int) Outcome {
 
 // Verdict is the verdict on hash i.
 func (a *Answers) Verdict(i int) Verdict {
-	if v := a.other(i); v != nil {
-		return *v
+	if a.misses == nil {
+		return a.others[i]
 	}
-	return a.miss(i)
-}
-
-// miss is the verdict on hash i if it matches nothing.
-func (a *Answers) miss(i int) Verdict {
-	v := a.misses.of[a.hashes.Alg(i)].verdict
-	v.Query = a.hashes.At(i).String()
-	return v
+	v := &a.misses.of[a.hashes.Alg(i)].verdict
+	if other := a.other(i); other != nil {
+		v = other
+	}
+	verdict := *v
+	verdict.Query = a.hashes.At(i).String()
+	return verdict
 }
 
 // Verdicts are all of them.
@@ -137,16 +136,16 @@ func (a *Answers) Verdicts() []Verdict {
 
 // AppendJSON appends the verdict on hash i as [Verdict.AppendJSON] does.
 func (a *Answers) AppendJSON(b []byte, i int) ([]byte, error) {
-	if v := a.other(i); v != nil {
-		if a.misses == nil {
-			return v.AppendJSON(b)
-		}
-		return v.appendJSON(b, a.misses.headsJSON)
+	if a.misses == nil {
+		return a.others[i].AppendJSON(b)
 	}
 	alg, value := a.hashes.Alg(i), a.hashes.Value(i)
 	b = append(append(append(b, `{"query":"`...), alg.String()...), ':')
 	b = slices.Grow(b, 2*len(value))
 	b = hex.AppendEncode(b, value)
 	b = append(b, `",`...)
+	if v := a.other(i); v != nil {
+		return v.appendRest(b, a.misses.headsJSON)
+	}
 	return append(b, a.misses.of[alg].tail...), nil
 }
