@@ -1,0 +1,6 @@
+//go:build !linux
+
+package feed
+
+// inHugePages has nothing to offer here.
+func inHugePages[T any](list []T) []T { return list }
