@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 )
 
@@ -293,6 +294,7 @@ func LoadState(in io.Reader, body func(Position) ([]byte, error), sizes []uint64
 	r := &snapshotReader{in: in, sizes: sizes}
 	s := NewState(Rules{}, body)
 	r.state(s)
+	r.beside.Wait()
 	if r.err == nil && len(r.rest) > 0 {
 		r.fail("more than a snapshot")
 	}
@@ -309,6 +311,8 @@ type snapshotReader struct {
 	block []byte
 	rest  []byte
 	err   error
+
+	beside sync.WaitGroup // of what populates memory, while it is filled
 }
 
 func (r *snapshotReader) fail(why string) {
@@ -512,6 +516,7 @@ func (r *snapshotReader) items(s *State, logs []*logState, count uint64) {
 	last := Item{}
 	for n := uint64(0); n < count && r.err == nil; {
 		slab := inHugePages(make([]Item, min(count-n, snapshotStep)))
+		r.beside.Go(func() { populate(slab) })
 		s.items.reserve(n + uint64(len(slab)))
 		for i := range slab {
 			r.next()

@@ -230,6 +230,9 @@ func (r *snapshotReader) bytes(to []byte) {
 	if r.err != nil {
 		return
 	}
+	if len(to) > hugePage {
+		r.beside.Go(func() { populate(to) })
+	}
 	if _, err := io.ReadFull(r.in, to); err != nil {
 		r.err = fmt.Errorf("read %w: %w", errSnapshot, err)
 	}
@@ -334,16 +337,24 @@ func take(lists []bool, k uint64) bool {
 func (r *snapshotReader) table(t *table) {
 	s := t.cur.Load()
 	n := min(r.count(t.alg.Size()+8), maxRows)
-	for row := 0; row < n && r.err == nil; row += pageRows {
-		r.bytes(s.rows.addPage().values[:min(pageRows, n-row)*t.alg.Size()])
+	for row := 0; row < n; row += pageRows {
+		s.rows.addPage()
+	}
+	pages := *s.rows.pages.Load()
+	r.beside.Go(func() {
+		for i := len(pages) - 1; i > 0; i-- {
+			populate(pages[i].values)
+		}
+	})
+	for i := range pages {
+		r.bytes(pages[i].values[:min(pageRows, n-i*pageRows)*t.alg.Size()])
 	}
 	// Nobody else has them yet, so that words may be written as plain ones.
 	plain := func(p *page) []uint64 {
 		return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(p.words))), pageRows)
 	}
-	for row := 0; row < n && r.err == nil; row += pageRows {
-		p, _ := s.rows.at(uint32(row))
-		r.numbers(plain(p)[:min(pageRows, n-row)])
+	for i := range pages {
+		r.numbers(plain(&pages[i])[:min(pageRows, n-i*pageRows)])
 	}
 	lists, holds := r.lists(&s.rows.listBytes)
 	if r.err != nil {
@@ -356,9 +367,8 @@ func (r *snapshotReader) table(t *table) {
 	}
 	s.rows.n.Store(uint32(n))
 	live := 0
-	for row := 0; row < n; row += pageRows {
-		p, _ := s.rows.at(uint32(row))
-		for _, w := range plain(p)[:min(pageRows, n-row)] {
+	for i := range pages {
+		for _, w := range plain(&pages[i])[:min(pageRows, n-i*pageRows)] {
 			switch {
 			case w == 0:
 			case w&many == 0 && !r.valid(ID(w-1)):
