@@ -111,7 +111,7 @@ func TestVerdictsAreTold(t *testing.T) {
 		d.must(err)
 		hashes = append(hashes, h)
 	}
-	_, err := d.Answers(context.Background(), hashes)
+	_, err := d.Answers(context.Background(), feed.HashesOf(hashes))
 	d.must(err)
 	if got, want := said(t, d.Node), []string{"block", "block"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

@@ -32,7 +32,7 @@ func (n *Node) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]p
 		}
 		return []policy.Verdict{v}, err
 	}
-	answers, err := n.Answers(ctx, hashes)
+	answers, err := n.Answers(ctx, feed.HashesOf(hashes))
 	if err != nil {
 		return nil, err
 	}
@@ -40,29 +40,20 @@ func (n *Node) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]p
 }
 
 // Answers answers hashes, each by itself, as Match does. Those that match nothing cost little more than the lookup.
-func (n *Node) Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers, error) {
+func (n *Node) Answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error) {
 	q := n.asker()
 	defer q.free()
 	answers := policy.NewAnswers(hashes, q.misses)
-	for from := 0; from < len(hashes); from += askChunk {
+	for from := 0; from < hashes.Len(); from += askChunk {
 		if err := ctx.Err(); err != nil {
 			return policy.Answers{}, err
 		}
-		to, kinds := min(from+askChunk, len(hashes)), 0
-		for i := from; i < to; i++ {
-			kinds |= 1 << hashes[i].Alg
-		}
+		to := min(from+askChunk, hashes.Len())
 		for alg := feed.MD5; alg <= feed.VPDQ; alg++ {
-			if kinds&(1<<alg) == 0 || !matchable(alg) {
+			if !hashes.Has(alg) || !matchable(alg) {
 				continue
 			}
-			places := q.places[:0]
-			for i := from; i < to; i++ {
-				if hashes[i].Alg == alg {
-					places = append(places, i)
-				}
-			}
-			if err := q.askAll(&answers, hashes, places); err != nil {
+			if err := q.askAll(&answers, hashes, alg, from, to); err != nil {
 				return policy.Answers{}, err
 			}
 		}
@@ -70,26 +61,22 @@ func (n *Node) Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers,
 	return answers, nil
 }
 
-// askAll asks for the hashes at some places, which are all of one kind, and puts the verdicts on those that match something.
-func (q *asker) askAll(answers *policy.Answers, hashes []feed.Hash, places []int) error {
-	alg := hashes[places[0]].Alg
+// askAll asks for the hashes of a kind from … to-1, and puts the verdicts on those that match something.
+func (q *asker) askAll(answers *policy.Answers, hashes *feed.Hashes, alg feed.Alg, from, to int) (err error) {
+	var values []byte
+	values, q.places = hashes.Of(alg, from, to, q.value[:0], q.places[:0])
 	q.held = q.held[:0]
-	switch alg {
-	case feed.MD5, feed.SHA1, feed.SHA256:
-		q.value = q.value[:0]
-		for _, i := range places {
-			q.value = append(q.value, hashes[i].Value...)
-		}
-		var err error
-		if q.held, err = q.n.tables.Holds(q.held, match.Alg(alg), q.value); err != nil {
+	if alg.Exact() {
+		if q.held, err = q.n.tables.Holds(q.held, match.Alg(alg), values); err != nil {
 			return fmt.Errorf("match %s: %w", alg, err)
 		}
 	}
-	for k, i := range places {
+	for k, i := range q.places {
 		if len(q.held) > 0 && !q.held[k] {
 			continue
 		}
-		found, truncated, err := q.lookUp(hashes[i : i+1])
+		q.one[0] = hashes.At(i)
+		found, truncated, err := q.lookUp(q.one[:])
 		if err == nil {
 			found, err = q.alike(found)
 		}
@@ -179,6 +166,7 @@ type asker struct {
 	asked  []feed.Hash // of the question: what is counted as one upload
 	asking bool        // somebody wants to know, and nothing was uploaded
 	places []int       // of hashes of one kind
+	one    [1]feed.Hash
 	value  []byte
 	held   []bool // of the hashes at places, which may be listed
 	hits   []match.Hit

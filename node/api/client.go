@@ -353,8 +353,8 @@ func (c *Client) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([
 	return verdicts, nil
 }
 
-func (c *Client) Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers, error) {
-	verdicts, err := c.Match(ctx, hashes, false)
+func (c *Client) Answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error) {
+	verdicts, err := c.Match(ctx, hashes.List(), false)
 	return policy.AnswersOf(verdicts), err
 }
 

@@ -155,9 +155,9 @@ func (f *fakeNode) Match(_ context.Context, hashes []feed.Hash, oneFile bool) ([
 	}
 	return verdicts, err
 }
-func (f *fakeNode) Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers, error) {
-	verdicts, err := f.Match(ctx, hashes, false)
-	f.asked[len(f.asked)-1] = fmt.Sprintf("Answers %d", len(hashes))
+func (f *fakeNode) Answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error) {
+	verdicts, err := f.Match(ctx, hashes.List(), false)
+	f.asked[len(f.asked)-1] = fmt.Sprintf("Answers %d", hashes.Len())
 	return policy.AnswersOf(verdicts), err
 }
 func (f *fakeNode) Scan(_ context.Context, r io.Reader, ref string) (policy.Verdict, error) {

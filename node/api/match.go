@@ -40,7 +40,7 @@ func (s *Server) match(w http.ResponseWriter, r *http.Request) error {
 type matchWork struct {
 	body     []byte
 	question question
-	hashes   typedHashes
+	hashes   feed.Hashes
 	answer   []byte
 }
 
@@ -65,7 +65,7 @@ func (s *Server) matchJSON(w http.ResponseWriter, r *http.Request) error {
 	if err := m.question.parse(m.body); err != nil {
 		return err
 	}
-	m.hashes.clear()
+	m.hashes.Clear()
 	failed, err := m.question.read(&m.hashes)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (s *Server) matchJSON(w http.ResponseWriter, r *http.Request) error {
 
 // answerFile appends the verdict over all hashes.
 func (s *Server) answerFile(r *http.Request, m *matchWork) error {
-	verdicts, err := s.verbs.Match(r.Context(), m.hashes.list(), true)
+	verdicts, err := s.verbs.Match(r.Context(), m.hashes.List(), true)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (s *Server) answerFile(r *http.Request, m *matchWork) error {
 
 // answerHashes appends the verdict on each hash, and between them those on what is none.
 func (s *Server) answerHashes(r *http.Request, m *matchWork, failed map[int]error) error {
-	answers, err := s.answers(r, m.hashes.list())
+	answers, err := s.answers(r, &m.hashes)
 	if err != nil {
 		return err
 	}
@@ -124,10 +124,10 @@ func (s *Server) answerHashes(r *http.Request, m *matchWork, failed map[int]erro
 }
 
 // answers asks for hashes one by one.
-func (s *Server) answers(r *http.Request, hashes []feed.Hash) (policy.Answers, error) {
+func (s *Server) answers(r *http.Request, hashes *feed.Hashes) (policy.Answers, error) {
 	answers, err := s.verbs.Answers(r.Context(), hashes)
-	if err == nil && answers.Len() != len(hashes) {
-		err = fmt.Errorf("match: %d verdicts for %d hashes", answers.Len(), len(hashes))
+	if err == nil && answers.Len() != hashes.Len() {
+		err = fmt.Errorf("match: %d verdicts for %d hashes", answers.Len(), hashes.Len())
 	}
 	return answers, err
 }
@@ -139,7 +139,7 @@ func unreadable(err error) *policy.Verdict {
 }
 
 // read reads the question's hashes into list; failed says why some can't be read, by index.
-func (q *question) read(list *typedHashes) (failed map[int]error, err error) {
+func (q *question) read(list *feed.Hashes) (failed map[int]error, err error) {
 	if q.oneFile && q.partial {
 		return nil, malformed("one_file and partial exclude each other: a verdict over some of a file's hashes would pass for one over all")
 	}
@@ -147,7 +147,7 @@ func (q *question) read(list *typedHashes) (failed map[int]error, err error) {
 		return nil, malformed("one_file wants at least one hash")
 	}
 	for i, text := range q.hashes {
-		err := list.add(text)
+		err := list.Parse(text)
 		switch {
 		case err == nil:
 		case q.partial:

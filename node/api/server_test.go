@@ -787,7 +787,7 @@ func TestVerbs(t *testing.T) {
 	must(err)
 	equal([]string{verdicts[0].Query, verdicts[1].Query}, []string{md5.Text(), pdq.Text()}) // the quality arrives
 	did("Answers 2")
-	answers, err := c.Answers(ctx, []feed.Hash{md5, pdq})
+	answers, err := c.Answers(ctx, feed.HashesOf([]feed.Hash{md5, pdq}))
 	must(err)
 	equal([]string{answers.Verdict(0).Query, answers.Verdict(1).Query}, []string{md5.Text(), pdq.Text()})
 	did("Answers 2")

@@ -62,7 +62,7 @@ type Verbs interface {
 	// together (`"one_file": true` in the JSON form of POST /v1/match).
 	Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]policy.Verdict, error)
 	// Answers are Match's verdicts on hashes by themselves. The hashes must not be changed while the Answers are in use.
-	Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers, error)
+	Answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error)
 	// Explain says which rule decides about an upload with these hashes, or with those of a record. It counts as no upload.
 	Explain(ctx context.Context, r Explain) (policy.Explained, error)
 	// Scan hashes a stream and answers one verdict over all its hashes. ref is the caller's own, opaque.

@@ -77,7 +77,7 @@ var holdSteps = []struct {
 func Explain(q Question, cands []Candidate, p Policy, now time.Time) Explained {
 	v := Judge(q, cands, p, nil, now)
 	e := Explained{Query: v.Query, Hashes: v.Hashes, Verdict: v.Verdict, Matches: []MatchExplained{}, Notes: []string{}}
-	for _, j := range p.weigh(q.Hashes, nearest(cands, p), now) {
+	for _, j := range p.weigh(nil, q.Hashes, p.nearest(nil, cands), now) {
 		m := j.match()
 		steps := j.steps(p)
 		x := MatchExplained{Ref: m.Ref, Alg: m.Alg, Distance: m.Distance, Verdict: m.Verdict, State: m.State, Action: m.Action, Steps: steps}

@@ -45,7 +45,10 @@ func (p Policy) add(v *Verdict, hashes []feed.Hash, cands []Candidate, now time.
 	if len(cands) == 0 { // by far most answers
 		return
 	}
-	judged := p.weigh(hashes, nearest(cands, p), now)
+	// Nearly always there is one, and none of this takes memory.
+	var few [4]*Candidate
+	var fewJudged [len(few)]judgement
+	judged := p.weigh(fewJudged[:0], hashes, p.nearest(few[:0], cands), now)
 	v.Matches = make([]Match, 0, len(judged))
 	for i := range judged {
 		m := judged[i].match()
@@ -99,9 +102,8 @@ type judgement struct {
 	capped   bool // something speaks against it, so it can't speak for others either
 }
 
-// nearest returns the candidates within their rule's distance, one a record and kind, the nearest ones first.
-func nearest(cands []Candidate, p Policy) []*Candidate {
-	kept := make([]*Candidate, 0, len(cands))
+// nearest appends to kept, which is empty, the candidates within their rule's distance, one a record and kind, the nearest ones first.
+func (p Policy) nearest(kept []*Candidate, cands []Candidate) []*Candidate {
 	for i := range cands {
 		c := &cands[i]
 		if c.Distance > p.rule(c.Ref.Origin.Name()).reach(c.Hash.Alg) {
@@ -130,8 +132,8 @@ func nearest(cands []Candidate, p Policy) []*Candidate {
 	})
 }
 
-// weigh gives each candidate its state and its action.
-func (p Policy) weigh(hashes []feed.Hash, cands []*Candidate, now time.Time) []judgement {
+// weigh gives each candidate its state and its action, and appends that to judged, which is empty.
+func (p Policy) weigh(judged []judgement, hashes []feed.Hash, cands []*Candidate, now time.Time) []judgement {
 	var proven map[feed.Ref]bool // matched by sha256
 	if len(cands) > 1 {
 		proven = map[feed.Ref]bool{}
@@ -152,8 +154,7 @@ func (p Policy) weigh(hashes []feed.Hash, cands []*Candidate, now time.Time) []j
 		}
 	}
 
-	judged := make([]judgement, len(cands))
-	for i, c := range cands {
+	for _, c := range cands {
 		j := judgement{Candidate: c, rule: p.rule(c.Ref.Origin.Name()), age: AgeOf(c.Stamp, c.SoftAge, c.HardAge, now)}
 		j.strength = c.strength(proven[c.Ref])
 		holds := c.Holds
@@ -176,7 +177,7 @@ func (p Policy) weigh(hashes []feed.Hash, cands []*Candidate, now time.Time) []j
 		if holds != 0 || c.Use == feed.UseReview || j.stale() {
 			j.capped, j.action = true, j.action.atMost(Review)
 		}
-		judged[i] = j
+		judged = append(judged, j)
 	}
 	p.demandPublishers(judged)
 	return judged
@@ -230,7 +231,7 @@ func (p Policy) demandPublishers(judged []judgement) {
 func Voices(item []feed.Hash, cands []Candidate, p Policy, now time.Time) []string {
 	p.MinPublishers = 0
 	voices := map[string]bool{}
-	for _, j := range p.weigh(item, nearest(cands, p), now) {
+	for _, j := range p.weigh(nil, item, p.nearest(nil, cands), now) {
 		if j.capped || j.strength == weak || j.Facts.Verdict == feed.Test {
 			continue
 		}
