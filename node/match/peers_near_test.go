@@ -128,7 +128,7 @@ func (h *harness) ourNear(t *testing.T, values, queries []byte) (*peer, []answer
 		lookup(i)
 		found(&want[i])
 	}
-	return &peer{name: "**ours**", build: build, bytes: tables.Bytes(), turn: asked(queryCount, lookup, found)}, want, index
+	return &peer{name: "**ours**", own: true, build: build, bytes: tables.Bytes(), turn: asked(queryCount, lookup, found)}, want, index
 }
 
 // filled are tables of PDQ values, numbered in their order; how long that took in all, and

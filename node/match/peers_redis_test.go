@@ -74,7 +74,7 @@ func (h *harness) startRedis(t *testing.T, s *exactSet) *exactPeer {
 	h.tell(t, "Redis filled in %.1f s", build.Seconds())
 	from, _ := strconv.ParseInt(before, 10, 64)
 	to, _ := strconv.ParseInt(after, 10, 64)
-	return &exactPeer{fmt.Sprintf("Redis, EXISTS, pipelines of %d", together), build, to - from, r.exist}
+	return &exactPeer{fmt.Sprintf("Redis, EXISTS, pipelines of %d", together), false, build, to - from, r.exist}
 }
 
 type redis struct {

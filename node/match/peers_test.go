@@ -111,6 +111,7 @@ type reply struct {
 // last, until the time is over.
 type peer struct {
 	name  string
+	own   bool // the tables themselves
 	build time.Duration
 	bytes int64
 	turn  func(first int, budget time.Duration) ([]reply, error)
@@ -198,10 +199,10 @@ func (p *peer) times(q *peer) float64 {
 	return median(ratios, func(x float64) float64 { return x })
 }
 
-// cells are a peer's figures in a table, the last how many times as fast ours is.
+// cells are a peer's figures in a table; the last is how many times as fast ours is.
 func (p *peer) cells(ours *peer, n int) string {
-	ratio := "1"
-	if p != ours {
+	ratio := ""
+	if !p.own {
 		ratio = figure(ours.times(p)) + "×"
 	}
 	build := "none"
