@@ -44,8 +44,9 @@ bench:
 # answer, and writes the tables of docs/benchmarks.md. SIZES may have 50000000: an hour and 20 GB of memory.
 SIZES ?= 1000000 10000000
 ROUNDS ?= 5
+PYTHON ?= /usr/bin/python3
 bench-match:
-	HASHFEED_BENCH_MATCH="$(SIZES)" HASHFEED_BENCH_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 4h -v -run '^TestPeers$$' ./node/match | python3 .ci/tables docs/benchmarks.md
+	HASHFEED_BENCH_MATCH="$(SIZES)" HASHFEED_BENCH_ROUNDS=$(ROUNDS) HASHFEED_BENCH_PYTHON=$(PYTHON) $(GO) test -count=1 -timeout 4h -v -run '^TestPeers$$' ./node/match | python3 .ci/tables docs/benchmarks.md
 
 demo: build
 	bin/hashfeed demo

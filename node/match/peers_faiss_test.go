@@ -23,10 +23,11 @@ var faissKinds = []struct {
 	{"11x23", "FAISS multi-hash 11×23", 900},
 }
 
-// python returns a Python that has FAISS; "" if there is none.
+// python returns a Python that has FAISS: that of HASHFEED_BENCH_PYTHON, or the system's;
+// "" if there is none.
 func python() string {
-	for _, p := range []string{"/usr/bin/python3", "python3"} {
-		if exec.Command(p, "-c", "import faiss, numpy").Run() == nil {
+	for _, p := range []string{os.Getenv("HASHFEED_BENCH_PYTHON"), "/usr/bin/python3", "python3"} {
+		if p != "" && exec.Command(p, "-c", "import faiss, numpy").Run() == nil {
 			return p
 		}
 	}
