@@ -46,7 +46,8 @@ type exactPeer struct {
 func (h *harness) exactPeers(t *testing.T, n int, section *strings.Builder) {
 	s := newExactSet(n)
 	kinds := append(s.ours(t), s.goMap())
-	if redis := h.startRedis(t, s); redis != nil {
+	if redis, end := h.startRedis(t, s); redis != nil {
+		defer end()
 		kinds = append(kinds, *redis)
 	}
 	fmt.Fprintf(section, "\nSHA-256, %s values, times of %d lookups together:\n\n| asked for | index | lookups/s | p50 | p99 | bytes a hash | build | ours is |\n|---|---|---|---|---|---|---|---|\n",
@@ -79,7 +80,6 @@ func (h *harness) exactPeers(t *testing.T, n int, section *strings.Builder) {
 			section.WriteString(row)
 		}
 	}
-	free()
 }
 
 // peer is an exactPeer that is asked for these keys.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
 )
@@ -81,10 +82,10 @@ func (h *harness) startFAISS(py, kind, values, queries string) (*peer, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &peer{end: func() {
+	p := &peer{end: sync.OnceFunc(func() {
 		in.Close()
 		cmd.Wait()
-	}}
+	})}
 	lines := json.NewDecoder(bufio.NewReader(out))
 	var about struct {
 		Build        float64
@@ -93,8 +94,8 @@ func (h *harness) startFAISS(py, kind, values, queries string) (*peer, error) {
 		AVX2, POPCNT bool
 	}
 	if err := lines.Decode(&about); err != nil {
-		p.end()
-		return nil, fmt.Errorf("build: %w", err)
+		in.Close()
+		return nil, fmt.Errorf("build: %w, %v", err, cmd.Wait())
 	}
 	p.build, p.bytes = time.Duration(about.Build*1e9), about.Bytes
 	h.machine.faiss = fmt.Sprintf("FAISS %s (%s AVX2, %s POPCNT instruction)", about.Version, with(about.AVX2), with(about.POPCNT))

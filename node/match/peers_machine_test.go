@@ -31,7 +31,7 @@ func word(path, pattern string) string {
 	return string(m[len(m)-1])
 }
 
-// kilobytes returns a figure of the system's memory, in bytes.
+// meminfo returns a figure of the system's memory, in bytes.
 func meminfo(name string) uint64 {
 	n, _ := strconv.ParseUint(word("/proc/meminfo", name+`:\s+(\d+) kB`), 10, 64)
 	return n << 10

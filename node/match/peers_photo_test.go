@@ -72,5 +72,4 @@ func (h *harness) photoPeers(t *testing.T, n int, section *strings.Builder) {
 	for _, p := range peers {
 		fmt.Fprintf(section, "| %s\n", p.cells(ours, n))
 	}
-	free()
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -19,19 +20,19 @@ import (
 const redisBytes = 140
 
 // startRedis starts a redis-server of its own on a socket, which keeps nothing on disk, and
-// enters the values; nil, if it isn't installed or this run is small.
-func (h *harness) startRedis(t *testing.T, s *exactSet) *exactPeer {
+// enters the values; nil, if it isn't installed or this run is small. Who has asked it ends it.
+func (h *harness) startRedis(t *testing.T, s *exactSet) (peer *exactPeer, end func()) {
 	if !h.full {
-		return nil
+		return nil, nil
 	}
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		h.tell(t, "no Redis: Debian's package is redis-server")
-		return nil
+		return nil, nil
 	}
 	if need, there := uint64(s.n)*redisBytes, freeMemory(); need > there {
 		h.tell(t, "Redis left out: needs up to %d MB, %d MB are free", need>>20, there>>20)
-		return nil
+		return nil, nil
 	}
 	dir, err := os.MkdirTemp("", "redis") // a socket's name can't be long
 	must(t, err)
@@ -42,11 +43,12 @@ func (h *harness) startRedis(t *testing.T, s *exactSet) *exactPeer {
 	in, err := cmd.StdinPipe()
 	must(t, err)
 	must(t, cmd.Start())
-	t.Cleanup(func() {
+	end = sync.OnceFunc(func() {
 		in.Close()
 		cmd.Wait()
 		os.RemoveAll(dir)
 	})
+	t.Cleanup(end) // also when the test fails
 	r, err := dialRedis(socket)
 	must(t, err)
 	before, err := r.info("memory", "used_memory")
@@ -74,7 +76,7 @@ func (h *harness) startRedis(t *testing.T, s *exactSet) *exactPeer {
 	h.tell(t, "Redis filled in %.1f s", build.Seconds())
 	from, _ := strconv.ParseInt(before, 10, 64)
 	to, _ := strconv.ParseInt(after, 10, 64)
-	return &exactPeer{fmt.Sprintf("Redis, EXISTS, pipelines of %d", together), false, build, to - from, r.exist}
+	return &exactPeer{fmt.Sprintf("Redis, EXISTS, pipelines of %d", together), false, build, to - from, r.exist}, end
 }
 
 type redis struct {

@@ -30,7 +30,8 @@ type harness struct {
 // newHarness is small, so that the harness is tested like all else, unless
 // HASHFEED_BENCH_MATCH says which sizes to measure ("1000000 10000000").
 func newHarness(t *testing.T) *harness {
-	h := &harness{sizes: []int{3000}, rounds: 1, turn: 5 * time.Millisecond, photos: 2000, opts: Options{DeltaRows: 64}, machine: thisMachine()}
+	small := map[bool]int{false: 3000, true: 1000}[raceEnabled]
+	h := &harness{sizes: []int{small}, rounds: 1, turn: 5 * time.Millisecond, photos: small, opts: Options{DeltaRows: 64}, machine: thisMachine()}
 	sizes := os.Getenv("HASHFEED_BENCH_MATCH")
 	if sizes == "" {
 		return h
@@ -60,7 +61,9 @@ func TestPeers(t *testing.T) {
 		var section strings.Builder
 		h.nearPeers(t, n, &section)
 		h.updates(t, n, &section)
+		free()
 		h.exactPeers(t, n, &section)
+		free()
 		h.print(t, "match-"+short(n), &section)
 	}
 	var section strings.Builder

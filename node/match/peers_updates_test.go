@@ -5,13 +5,13 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
 
-// insertRate is how many values a second are added while others are looked up.
-const insertRate = 10_000
+// How many values a second are added while others are looked up, and how many are looked
+// up while it is measured how soon a change is visible.
+const insertRate, lookupRate = 10_000, 10_000
 
 // updates writes the tables of lookups while all levels are filled and values are added,
 // and of how soon a change is visible.
@@ -24,11 +24,13 @@ func (h *harness) updates(t *testing.T, n int, section *strings.Builder) {
 	var levels []string
 	id := n
 	for size := n / (segmentRatio + 1); size > tables.opts.DeltaRows; size /= segmentRatio + 1 {
-		id += h.level(t, tables, r, size, id)
+		enter(t, tables, uniformValues(r, size), id)
+		id += size
 		tables.settle()
 		levels = append(levels, thousands(float64(size)))
 	}
-	id += h.level(t, tables, r, tables.opts.DeltaRows-1, id)
+	enter(t, tables, uniformValues(r, tables.opts.DeltaRows-1), id)
+	id += tables.opts.DeltaRows - 1
 	if got := len(tables.tables[PDQ].cur.Load().segments); got != len(levels)+1 {
 		t.Fatalf("got %d segments, want %d", got, len(levels)+1)
 	}
@@ -36,7 +38,7 @@ func (h *harness) updates(t *testing.T, n int, section *strings.Builder) {
 
 	full := &peer{name: "and all levels filled: " + strings.Join(levels, ", ")}
 	// What was added is random, and so no query's answer.
-	full.turn = (&watched{tables, queries}).turn
+	full.turn = (&watched{tables, queries, make([]Hit, 0, maxHits)}).turn
 	h.compete(t, []*peer{calm, full}, want)
 
 	calmThen := &peer{turn: calm.turn}
@@ -66,29 +68,20 @@ func (h *harness) updates(t *testing.T, n int, section *strings.Builder) {
 		section.WriteString(row)
 	}
 	h.visible(t, w, full, section)
-	w, calm, full, calmThen, busy = nil, nil, nil, nil, nil
-	tables.Close()
-	free()
-}
-
-// level adds size random values, and returns how many.
-func (h *harness) level(t *testing.T, tables *Tables, r *rand.Rand, size, first int) int {
-	enter(t, tables, uniformValues(r, size), first)
-	return size
 }
 
 // watched is a turn of lookups in tables that may change.
 type watched struct {
 	tables  *Tables
 	queries []byte
+	room    []Hit
 }
 
 func (w *watched) turn(first int, budget time.Duration) ([]reply, error) {
 	var hits []Hit
-	dst := make([]Hit, 0, maxHits)
 	return asked(queryCount, func(query int) time.Duration {
 		began := time.Now()
-		hits, _, _ = w.tables.Lookup(dst, PDQ, w.queries[query*32:][:32], 31)
+		hits, _, _ = w.tables.Lookup(w.room, PDQ, w.queries[query*32:][:32], 31)
 		return time.Since(began)
 	}, func(a *answer) {
 		for _, hit := range hits {
@@ -109,33 +102,52 @@ type writer struct {
 
 // during writes while f runs.
 func (w *writer) during(f func()) {
-	stop := make(chan struct{})
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		began, added := time.Now(), 0
-		for tick := time.NewTicker(time.Millisecond); ; {
-			select {
-			case <-stop:
-				w.time += time.Since(began)
-				w.added += added
-				tick.Stop()
-				return
-			case <-tick.C:
-			}
-			for due := int(time.Since(began).Seconds() * insertRate); added < due && w.err == nil; added++ {
-				w.id++
-				w.err = w.tables.Add(PDQ, balanced(w.r), w.id)
-			}
+	end := paced(insertRate, func() {
+		w.id++
+		if err := w.tables.Add(PDQ, balanced(w.r), w.id); err != nil {
+			w.err = err
 		}
 	})
 	f()
-	close(stop)
-	wait.Wait()
+	added, took := end()
+	w.added += added
+	w.time += took
+}
+
+// paced calls f so often a second, in another goroutine, until its end is called, which
+// tells how often that was in what time.
+func paced(rate float64, f func()) (end func() (calls int, took time.Duration)) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	began, calls := time.Now(), 0
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+			for due := int(time.Since(began).Seconds() * rate); calls < due; calls++ {
+				select {
+				case <-stop: // also when f is too slow to keep up
+					return
+				default:
+					f()
+				}
+			}
+		}
+	}()
+	return func() (int, time.Duration) {
+		close(stop)
+		<-done
+		return calls, time.Since(began)
+	}
 }
 
 // visible writes how long it takes from the call of Add, or Remove, until a lookup within 31
-// bits has been answered accordingly, while the writer writes and another goroutine looks
-// up without a pause.
+// bits has been answered accordingly, while the writer writes and a reader looks up.
 func (h *harness) visible(t *testing.T, w *writer, reader *peer, section *strings.Builder) {
 	r := rand.New(rand.NewPCG(30, 31))
 	took := map[string][]time.Duration{}
@@ -158,18 +170,12 @@ func (h *harness) visible(t *testing.T, w *writer, reader *peer, section *string
 		}
 		took[name] = append(took[name], time.Since(began))
 	}
+	looked := ""
 	w.during(func() {
-		stop := make(chan struct{})
-		var wait sync.WaitGroup
-		wait.Go(func() {
-			for first := 0; ; first++ {
-				select {
-				case <-stop:
-					return
-				default:
-					reader.turn(first%queryCount, 0)
-				}
-			}
+		first := 0
+		end := paced(lookupRate, func() {
+			reader.turn(first%queryCount, 0)
+			first++
 		})
 		for i := range count {
 			id, v := ID(1<<39+i), balanced(r)
@@ -180,13 +186,13 @@ func (h *harness) visible(t *testing.T, w *writer, reader *peer, section *string
 				time.Sleep(2 * time.Millisecond)
 			}
 		}
-		close(stop)
-		wait.Wait()
+		n, took := end()
+		looked = thousands(float64(n) / took.Seconds())
 	})
 	if w.err != nil {
 		t.Fatal(w.err)
 	}
-	fmt.Fprintf(section, "\n| from the call until a lookup's answer has it, all of that going on | p50 | p99 | longest |\n|---|---|---|---|\n")
+	fmt.Fprintf(section, "\n| from the call until a lookup's answer has it, and %s looked up a second | p50 | p99 | longest |\n|---|---|---|---|\n", looked)
 	for _, name := range []string{"adding", "removing"} {
 		f := newRound(took[name], 1)
 		row := fmt.Sprintf("| %s | %s | %s | %s |\n", name, duration(f.p50), duration(f.p99), duration(float64(took[name][count-1])))
