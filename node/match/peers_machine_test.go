@@ -14,7 +14,6 @@ import (
 type machine struct {
 	load         string // before the first of them
 	faiss, redis string // "": they didn't take part
-	notes        strings.Builder
 }
 
 func thisMachine() *machine {
@@ -51,7 +50,7 @@ func (m *machine) String() string {
 			parts = append(parts, s)
 		}
 	}
-	return fmt.Sprintf("%s; load %s at the start.%s", strings.Join(parts, ", "), m.load, &m.notes)
+	return fmt.Sprintf("%s; load %s at the start.", strings.Join(parts, ", "), m.load)
 }
 
 // setting returns what this program was built with.
