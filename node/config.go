@@ -62,6 +62,7 @@ type Config struct {
 	Own     Own      `toml:"own" json:"own"`
 	Policy  Judging  `toml:"policy" json:"policy"`
 	Monitor Monitor  `toml:"monitor" json:"monitor"`
+	Journal Keeping  `toml:"journal" json:"journal"`
 	Peers   []Peer   `toml:"peer" json:"peer"`
 	Follow  []Follow `toml:"follow" json:"follow"`
 }
@@ -213,6 +214,7 @@ func DefaultConfig(role string) Config {
 		Own:     Own{Action: policy.Block, ActionNear: policy.Block, ActionWeak: policy.Block},
 		Policy:  Judging{MinPublishers: 1},
 		Monitor: Monitor{Feeds: []string{}},
+		Journal: defaultKeeping,
 		Peers:   []Peer{},
 		Follow:  []Follow{},
 	}
@@ -354,6 +356,7 @@ func (c *Config) check() error {
 	if c.Policy.MinPublishers < 1 || c.Policy.MinPublishers > 100 {
 		bad("[policy] min_publishers %d: want 1 to 100", c.Policy.MinPublishers)
 	}
+	problems = append(problems, c.Journal.check()...)
 	if c.Monitor.Listen != "" {
 		if err := CheckAPI(c.Monitor.Listen); err != nil {
 			bad("[monitor] listen %.80q: %w", c.Monitor.Listen, err)

@@ -27,6 +27,9 @@ func (n *Node) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]p
 		q := n.asker()
 		defer q.free()
 		v, err := q.ask(policy.Question{Hashes: hashes})
+		if err == nil {
+			n.awaitLine(ctx, n.decided(&v, hashes, api.RefOf(ctx)))
+		}
 		return []policy.Verdict{v}, err
 	}
 	answers, err := n.Answers(ctx, hashes)
@@ -64,6 +67,7 @@ func (n *Node) Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers,
 			}
 		}
 	}
+	n.decidedAll(ctx, &answers, hashes)
 	return answers, nil
 }
 
@@ -109,7 +113,12 @@ func (n *Node) Scan(ctx context.Context, r io.Reader, ref string) (policy.Verdic
 	}
 	q := n.asker()
 	defer q.free()
-	return q.ask(policy.Question{Hashes: QueryHashes(sum), Note: sum.Note})
+	hashes := QueryHashes(sum)
+	v, err := q.ask(policy.Question{Hashes: hashes, Note: sum.Note})
+	if err == nil {
+		n.awaitLine(ctx, n.decided(&v, hashes, ref))
+	}
+	return v, err
 }
 
 // QueryHashes is what a file is looked up by: all that was computed of it, whatever the quality.

@@ -25,7 +25,7 @@ func newApp(e *env) *cli.App {
 			suspendCommand(e), endorseCommand(e), disputeCommand(e), resolveCommand(e),
 			matchCommand(e), scanCommand(e), hashCommand(e),
 			memberCommand(e), followCommand(e), unfollowCommand(e), peerCommand(e),
-			statusCommand(e), feedCommand(e), proofCommand(e), evidenceCommand(e),
+			statusCommand(e), feedCommand(e), proofCommand(e), evidenceCommand(e), journalCommand(e),
 			tokenCommand(e), configCommand(e),
 			doctorCommand(e), fsckCommand(e), backupCommand(e), restoreCommand(e), indexCommand(e),
 			versionCommand(e), completionCommand(e), manCommand(e),

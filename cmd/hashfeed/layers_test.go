@@ -24,10 +24,11 @@ var layers = map[string][]string{
 	"node/match":       {"feed", "crypto"},
 	"node/policy":      {"node/match", "feed", "crypto"},
 	"node/gossip":      {"feed", "crypto"},
-	"node/api":         {"node/policy", "feed", "crypto"},
-	"node": {"node/api", "node/policy", "node/match", "node/digest", "node/digest/pdq", "node/gossip",
+	"node/journal":     {"node/policy", "feed", "crypto"},
+	"node/api":         {"node/journal", "node/policy", "feed", "crypto"},
+	"node": {"node/api", "node/journal", "node/policy", "node/match", "node/digest", "node/digest/pdq", "node/gossip",
 		"feed/store", "feed", "crypto"},
-	"cmd/hashfeed": {"node", "node/api", "node/policy", "node/digest", "node/digest/pdq", "feed", "crypto"},
+	"cmd/hashfeed": {"node", "node/api", "node/journal", "node/policy", "node/digest", "node/digest/pdq", "feed", "crypto"},
 }
 
 // heavy are modules that somebody who only verifies feeds must not have to build.

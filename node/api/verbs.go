@@ -89,6 +89,8 @@ type Verbs interface {
 	Doctor(ctx context.Context) ([]Finding, error)
 	// Backup writes what the store holds in a tar stream. Keys are not in it: whoever makes a backup reads them from the node's directory.
 	Backup(ctx context.Context, w io.Writer) error
+
+	JournalVerbs
 }
 
 // Identity is who a node is: `hashfeed id --json`.
@@ -101,6 +103,8 @@ type Identity struct {
 	RootVKeys []string `json:"root_vkeys"`
 	Addresses []string `json:"addresses"`
 	Invite    string   `json:"invite"`
+
+	JournalVKey string `json:"journal_vkey"` // what decision receipts are checked with
 }
 
 // Status is the node's state: `hashfeed status --json`.

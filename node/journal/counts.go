@@ -25,7 +25,8 @@ type Tally struct {
 	Refused   uint64 `json:"refused,omitempty"`
 	Preserved uint64 `json:"preserved,omitempty"`
 	Reported  uint64 `json:"reported,omitempty"`
-	False     uint64 `json:"false,omitempty"`
+	Right     uint64 `json:"right,omitempty"` // decisions that people acted on and didn't find false at first
+	False     uint64 `json:"false,omitempty"` // decisions that they found false
 }
 
 // Decisions is how many there were.
@@ -34,7 +35,7 @@ func (t Tally) Decisions() uint64 { return t.Log + t.Review + t.Block }
 func (t *Tally) add(o Tally) {
 	t.Log, t.Review, t.Block = t.Log+o.Log, t.Review+o.Review, t.Block+o.Block
 	t.Removed, t.Refused, t.Preserved = t.Removed+o.Removed, t.Refused+o.Refused, t.Preserved+o.Preserved
-	t.Reported, t.False = t.Reported+o.Reported, t.False+o.False
+	t.Reported, t.Right, t.False = t.Reported+o.Reported, t.Right+o.Right, t.False+o.False
 }
 
 // Add adds o to c.
@@ -96,9 +97,13 @@ func (c *Counts) act(a *Act) {
 				t.Preserved++
 			case Reported:
 				t.Reported++
-			case False:
-				t.False++
 			}
+		}
+		switch a.Tells {
+		case Right:
+			t.Right++
+		case False:
+			t.False++
 		}
 	})
 }

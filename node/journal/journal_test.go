@@ -152,7 +152,7 @@ func TestJournal(t *testing.T) {
 	if len(open) != 1 || open[0].ID != second {
 		t.Errorf("open: got %+v", open)
 	}
-	if _, err := d.Acted(d.Context(), Act{Of: second, Done: []string{False}, Harm: "csam"}); err != nil {
+	if _, err := d.Acted(d.Context(), Act{Of: second, Done: []string{False}, Tells: TellsOf([]string{False}, nil), Harm: "csam"}); err != nil {
 		t.Fatal(err)
 	}
 	if open, _, err = d.Open(d.Context(), 0); err != nil || len(open) != 0 {
@@ -386,8 +386,8 @@ func TestDamagedEnd(t *testing.T) {
 				t.Error("nothing was said when it was opened")
 			}
 			id := d.decide(policy.OutcomeBlock, "a.example/known/1#9")
+			d.reopen() // which writes the head
 			d.verify(c.want...)
-			d.reopen()
 			if _, err := d.Find(d.Context(), id); err != nil {
 				t.Error(err)
 			}

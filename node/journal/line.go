@@ -106,8 +106,26 @@ type Act struct {
 	Of     string   `json:"of"` // the decision's id
 	Done   []string `json:"done"`
 	Report string   `json:"report,omitempty"` // the report's number, the caller's own
+	Tells  string   `json:"tells,omitempty"`  // what it is the first to tell of the decision: Right or False
 	Harm   string   `json:"harm,omitempty"`   // the decision's
 	Test   bool     `json:"test,omitempty"`
+}
+
+// Right is what an act tells that isn't False.
+const Right = "right"
+
+// TellsOf is what an act tells of a decision on which others were acted before.
+func TellsOf(done []string, before []Line) string {
+	if !slices.Contains(done, False) {
+		if len(before) == 0 {
+			return Right
+		}
+		return ""
+	}
+	if slices.ContainsFunc(before, func(l Line) bool { return slices.Contains(l.Act.Done, False) }) {
+		return ""
+	}
+	return False
 }
 
 // Note is what the journal itself went through.
