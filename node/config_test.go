@@ -72,6 +72,12 @@ anchor = "` + testAnchor + `"
 [monitor]
 listen = "127.0.0.1:8481"
 feeds = ["known"]
+[journal]
+block = 400
+review = 90
+log = 30
+old_uploads = true
+uploads = 7
 `
 
 func TestParseConfig(t *testing.T) {
@@ -85,6 +91,7 @@ func TestParseConfig(t *testing.T) {
 		Limits: Limits{Memory: 1 << 30, Reserve: 1 << 20, Connections: 7, Streams: 8, Requests: 9, ScanBytes: 10 << 20, DecodeBytes: 1 << 20, Pixels: 1000},
 		Own:    Own{policy.Review, policy.Log, policy.Block, 100_000},
 		Policy: Judging{2}, Monitor: Monitor{"127.0.0.1:8481", []string{"known"}},
+		Journal: Keeping{400, 90, 30, true, 7},
 		Peers: []Peer{{testPeer, "liaison", []string{"/dns4/liaison.example/tcp/4480"}}},
 		Follow: []Follow{
 			{Feed: "eokm.example/known", Anchor: testAnchor, Peer: testPeer, Addresses: []string{"/dns4/eokm.example/tcp/4480"}, Harm: "csam",
@@ -133,7 +140,7 @@ func TestConfigErrors(t *testing.T) {
 		{"two unknown keys", minimal + "a1 = 1\nb1 = 2\n", []string{"hashfeed.toml:3", "hashfeed.toml:4"}},
 		{"later table", minimal + "[dropin.clamd]\nlisten = \"x\"\n", []string{"hashfeed.toml:3: [dropin.clamd] is not available in this version"}},
 		{"later array", minimal + "[[notify]]\nurl = \"x\"\n", []string{"[notify] is not available in this version"}},
-		{"later table, empty", minimal + "[journal]\n", []string{"hashfeed.toml:3: [journal] is not available in this version"}},
+		{"later table, empty", minimal + "[desk]\n", []string{"hashfeed.toml:3: [desk] is not available in this version"}},
 		{"later policy", minimal + "[policy]\nbreaker = 1\n", []string{`unknown key "breaker" in [policy]`}},
 		{"name", "name = \"Host\"\nrole = \"host\"\n", []string{"name"}},
 		{"reserved name", "name = \"hashfeed-test\"\nrole = \"host\"\n", []string{"hashfeed-"}},
@@ -173,6 +180,7 @@ func TestConfigErrors(t *testing.T) {
 		{"square", follow + "max_distance_photodna = 100001\n", []string{"[[follow]]", "max_distance_photodna 100001", "100000"}},
 		{"negative square", follow + "max_distance_photodna = -1\n", []string{"max_distance_photodna -1"}},
 		{"own square", minimal + "[own]\nmax_distance_photodna = 1000000\n", []string{"[own] max_distance_photodna 1000000"}},
+		{"journal", minimal + "[journal]\nblock = 0\nuploads = 3651\n", []string{"[journal] block 0", "[journal] uploads 3651", "1 to 3650 days"}},
 		{"on_stale", follow + "on_stale = \"block\"\n", []string{"on_stale"}},
 		{"too large", minimal + strings.Repeat("#", maxConfig), []string{"larger than"}},
 		{"all at once", "name = \"-\"\nrole = \"x\"\npresence = \"y\"\n", []string{"name", "role", "presence"}},

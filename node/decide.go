@@ -72,13 +72,13 @@ func (n *Node) keyed(hashes []feed.Hash) []string {
 // decisionOf is what the journal keeps of a verdict.
 func (n *Node) decisionOf(v *policy.Verdict, hashes []feed.Hash, ref string) journal.Decision {
 	d := journal.Decision{Ref: ref, Hashes: n.keyed(hashes), Verdict: v.Verdict, Test: true, Checked: v.Checked, Unchecked: v.Unchecked,
-		Matches: make([]journal.Match, 0, len(v.Matches)), Heads: []policy.Head{}, Rules: map[string]*journal.Rule{},
+		Matches: make([]journal.Matched, 0, len(v.Matches)), Heads: []policy.Head{}, Rules: map[string]*journal.Rule{},
 		MinPublishers: n.policy.Load().MinPublishers, Note: v.Note, Truncated: v.Truncated}
 	decided := false
 	for i := range v.Matches {
 		m := &v.Matches[i]
 		b := &m.Basis
-		d.Matches = append(d.Matches, journal.Match{Match: *m, Strength: b.Strength, Holds: b.Holds, KnownGood: b.KnownGood, Override: b.Override,
+		d.Matches = append(d.Matches, journal.Matched{Match: *m, Strength: b.Strength, Holds: b.Holds, KnownGood: b.KnownGood, Override: b.Override,
 			Publishers: b.Publishers, AgeS: b.AgeS, Age: b.Age.String(), Review: b.Review})
 		if !m.Test {
 			d.Test = false

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hashfeed/node/api"
+	"hashfeed/node/journal"
 )
 
 func journalShowCommand(e *env) *cli.Command {
@@ -93,12 +94,7 @@ func (e *env) printDecision(d api.JournalEntry) error {
 		say("%s", text)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Rules)) {
-		r := d.Rules[name]
-		trusted := orNone(r.Verdicts)
-		if r.Own {
-			trusted = "all, own feed"
-		}
-		say("rule %s: verdicts %s; action %s, near %s, weak %s; max_distance %d", name, trusted, r.Action, r.ActionNear, r.ActionWeak, r.MaxDistance)
+		say("%s", ruleText(name, d.Rules[name]))
 	}
 	for _, h := range d.Heads {
 		say("head %s size %d, %s old, %s", h.Origin, h.Size, time.Duration(h.AgeS)*time.Second, h.State)
@@ -111,6 +107,15 @@ func (e *env) printDecision(d api.JournalEntry) error {
 		say("%s", text)
 	}
 	return nil
+}
+
+// ruleText is the rule of a feed in a line.
+func ruleText(name string, r *journal.Rule) string {
+	trusted := "verdicts " + orNone(r.Verdicts)
+	if r.Own {
+		trusted = "own feed, all verdicts"
+	}
+	return fmt.Sprintf("rule %s: %s; action %s, near %s, weak %s; max_distance %d", name, trusted, r.Action, r.ActionNear, r.ActionWeak, r.MaxDistance)
 }
 
 func orNone(list []string) string {

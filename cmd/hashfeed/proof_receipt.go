@@ -68,8 +68,7 @@ func receiptVerify(e *env, c *cli.Context, path string, data []byte) error {
 		say("match %s by %s at distance %d, %s %s, %s: action %s", m.Ref, m.Alg, m.Distance, m.Verdict, m.Harm, m.State, m.Action)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Rules)) {
-		rule := d.Rules[name]
-		say("rule %s: verdicts %s; action %s, near %s, weak %s", name, orNone(rule.Verdicts), rule.Action, rule.ActionNear, rule.ActionWeak)
+		say("%s", ruleText(name, d.Rules[name]))
 	}
 	for _, p := range out.Proved {
 		say("%s is in its log, listed by %s (size %d), cosigned by %s", p.Ref, p.At, p.Size, orNone(p.Cosigned))

@@ -134,8 +134,12 @@ func (f *fakeNode) Approve(_ context.Context, id, line string) (Approved, error)
 func (f *fakeNode) Withdraw(_ context.Context, id, line string) error {
 	return f.note("Withdraw", id, fmt.Sprintf("%q", line))
 }
-func (f *fakeNode) Match(_ context.Context, hashes []feed.Hash, oneFile bool) ([]policy.Verdict, error) {
-	err := f.note("Match", len(hashes), oneFile)
+func (f *fakeNode) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]policy.Verdict, error) {
+	args := []any{len(hashes), oneFile}
+	if ref := RefOf(ctx); ref != "" {
+		args = append(args, ref)
+	}
+	err := f.note("Match", args...)
 	var verdicts []policy.Verdict
 	for _, h := range hashes {
 		v := policy.Verdict{Query: h.Text(), Verdict: policy.OutcomeAllow, Checked: []string{h.Alg.String()}}

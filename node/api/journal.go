@@ -59,7 +59,7 @@ type JournalEntry struct {
 	Test          bool                     `json:"test,omitempty"`
 	Checked       []string                 `json:"checked"`
 	Unchecked     []string                 `json:"unchecked"`
-	Matches       []journal.Match          `json:"matches"`
+	Matches       []journal.Matched        `json:"matches"`
 	Heads         []policy.Head            `json:"heads"`
 	Rules         map[string]*journal.Rule `json:"rules"` // in force then, by feed
 	MinPublishers int                      `json:"min_publishers,omitempty"`

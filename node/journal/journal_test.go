@@ -71,7 +71,7 @@ func (d *desk) decide(verdict policy.Outcome, ref string) string {
 func decision(verdict policy.Outcome, ref string) Decision {
 	return Decision{Ref: "upload-1", Hashes: []string{"md5:00112233445566778899aabbccddeeff"}, Verdict: verdict, Harm: "csam", Checked: []string{"md5"},
 		Unchecked: []string{}, Heads: []policy.Head{}, Rules: map[string]*Rule{},
-		Matches: []Match{{Match: policy.Match{Ref: ref, Alg: "md5", Harm: "csam", State: policy.Active, EndorsedBy: []string{}, Action: policy.Action(verdict)},
+		Matches: []Matched{{Match: policy.Match{Ref: ref, Alg: "md5", Harm: "csam", State: policy.Active, EndorsedBy: []string{}, Action: policy.Action(verdict)},
 			Strength: "weak", Age: "fresh"}}}
 }
 

@@ -50,7 +50,7 @@ type Decision struct {
 	Test          bool             `json:"test,omitempty"` // only test records match
 	Checked       []string         `json:"checked"`
 	Unchecked     []string         `json:"unchecked"`
-	Matches       []Match          `json:"matches"`
+	Matches       []Matched        `json:"matches"`
 	Heads         []policy.Head    `json:"heads"` // of the feeds that have a match
 	Rules         map[string]*Rule `json:"rules"` // in force for these feeds
 	MinPublishers int              `json:"min_publishers,omitempty"`
@@ -58,8 +58,8 @@ type Decision struct {
 	Truncated     bool             `json:"truncated,omitempty"` // more records match than stand here
 }
 
-// Match is a match, with what it was judged by.
-type Match struct {
+// Matched is a match, with what it was judged by.
+type Matched struct {
 	policy.Match
 	Strength   string   `json:"strength"`             // weak, near or strong
 	Holds      []string `json:"holds,omitempty"`      // all that speaks against it

@@ -201,7 +201,7 @@ func (j *Journal) Affected(ctx context.Context, refs, hashes []string) (decision
 		switch {
 		case l.Act != nil:
 			acts[l.Act.Of] = append(acts[l.Act.Of], l)
-		case l.Decision != nil && slices.ContainsFunc(l.Decision.Matches, func(m Match) bool { return slices.Contains(refs, m.Ref) }):
+		case l.Decision != nil && slices.ContainsFunc(l.Decision.Matches, func(m Matched) bool { return slices.Contains(refs, m.Ref) }):
 			decisions = append(decisions, entryOf(l, line, acts[l.ID]))
 		case l.Upload != nil && slices.ContainsFunc(l.Upload.Hashes, func(h string) bool { return slices.Contains(hashes, h) }):
 			uploads = append(uploads, entryOf(l, line, nil))
