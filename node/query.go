@@ -41,6 +41,15 @@ func (n *Node) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]p
 
 // Answers answers hashes, each by itself, as Match does. Those that match nothing cost little more than the lookup.
 func (n *Node) Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers, error) {
+	answers, err := n.answers(ctx, hashes)
+	if err == nil {
+		n.decidedAll(ctx, &answers, hashes)
+	}
+	return answers, err
+}
+
+// answers are Answers that nobody was given yet.
+func (n *Node) answers(ctx context.Context, hashes []feed.Hash) (policy.Answers, error) {
 	q := n.asker()
 	defer q.free()
 	answers := policy.NewAnswers(hashes, q.misses)
@@ -67,7 +76,6 @@ func (n *Node) Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers,
 			}
 		}
 	}
-	n.decidedAll(ctx, &answers, hashes)
 	return answers, nil
 }
 

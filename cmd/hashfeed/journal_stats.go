@@ -20,6 +20,7 @@ func journalStatsCommand(e *env) *cli.Command {
 		Flags: []cli.Flag{
 			sinceFlag(), untilFlag(),
 			&cli.StringFlag{Name: "by", Usage: "a line for each `day` or hour, too"},
+			&cli.BoolFlag{Name: "dsa", Usage: "print the figures for a DSA transparency report, as CSV: a row a category"},
 			passphraseFlag(), jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -30,11 +31,17 @@ func journalStatsCommand(e *env) *cli.Command {
 			if by != "" && by != "day" && by != "hour" {
 				return usagef("journal stats: --by %.20q: want day or hour", by)
 			}
+			if c.Bool("dsa") && (by != "" || c.Bool("json")) {
+				return usagef("journal stats: --dsa stands without --by and --json")
+			}
 			since, until, err := times(c)
 			if err != nil {
 				return err
 			}
 			return e.withDoor(c, func(door api.Verbs) error {
+				if c.Bool("dsa") {
+					return exportDSA(c.Context, door, since, until, e.stdout)
+				}
 				s, err := door.JournalStats(c.Context, since, until)
 				if err != nil {
 					return err
