@@ -18,7 +18,13 @@ import (
 	"hashfeed/node/policy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(killedDir); dir != "" { // this process is TestKilled's
+		fmt.Fprintln(os.Stderr, writeUntilKilled(dir))
+		os.Exit(2)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // desk is a journal in a folder, and a clock.
 type desk struct {
