@@ -92,7 +92,7 @@ func TestParseConfig(t *testing.T) {
 		Own:    Own{policy.Review, policy.Log, policy.Block, 100_000},
 		Policy: Judging{2}, Monitor: Monitor{"127.0.0.1:8481", []string{"known"}},
 		Journal: Keeping{400, 90, 30, true, 7},
-		Peers: []Peer{{testPeer, "liaison", []string{"/dns4/liaison.example/tcp/4480"}}},
+		Peers:   []Peer{{testPeer, "liaison", []string{"/dns4/liaison.example/tcp/4480"}}},
 		Follow: []Follow{
 			{Feed: "eokm.example/known", Anchor: testAnchor, Peer: testPeer, Addresses: []string{"/dns4/eokm.example/tcp/4480"}, Harm: "csam",
 				Verdicts: []string{"baseline", "national"}, Action: policy.Block, ActionNear: policy.Review, ActionWeak: policy.Log, MaxDistance: 0, MaxSquare: 40_000,

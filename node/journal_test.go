@@ -294,9 +294,12 @@ func TestDecisionReceipt(t *testing.T) {
 	other, err := crypto.GenerateKey("hotline.example/journal", crypto.TypeSignature)
 	d.must(err)
 	for name, try := range map[string]func() error{
-		"another journal": func() error { _, err := journal.OpenReceipt(receipt, other.Public(), []feed.Anchor{anchor}); return err },
-		"another anchor":  func() error { _, err := journal.OpenReceipt(receipt, key, []feed.Anchor{{1}}); return err },
-		"no anchor":       func() error { _, err := journal.OpenReceipt(receipt, key, nil); return err },
+		"another journal": func() error {
+			_, err := journal.OpenReceipt(receipt, other.Public(), []feed.Anchor{anchor})
+			return err
+		},
+		"another anchor": func() error { _, err := journal.OpenReceipt(receipt, key, []feed.Anchor{{1}}); return err },
+		"no anchor":      func() error { _, err := journal.OpenReceipt(receipt, key, nil); return err },
 	} {
 		if try() == nil {
 			t.Errorf("%s: it holds", name)

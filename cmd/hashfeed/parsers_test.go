@@ -21,6 +21,9 @@ var notParsers = map[string]string{
 	"feed.OpenChain":  "FuzzParseCharter and FuzzOpenProof go through it",
 	"store.Open":      "a directory; FuzzParseHeadFile reads what it believes first",
 	"node.Open":       "a directory",
+
+	"journal.Verify":     "FuzzOpen goes through it",
+	"node.VerifyJournal": "a directory",
 }
 
 // TestParsersAreFuzzed wants a fuzz target with a committed corpus for each exported function that parses.

@@ -20,8 +20,8 @@ func proofCommand(e *env) *cli.Command {
 			Name: "verify", Usage: "check that a record was listed, with nothing but the proof and the feed's anchor", ArgsUsage: "FILE",
 			Description: "Needs no node and no network. Exit code 3: the proof is not true. FILE may also be a decision receipt (journal show ID --bundle):\n" +
 				"then --journal is the vkey of the node's journal, which hashfeed id prints there, and --anchor the anchors of all feeds in it.",
-			Flags: []cli.Flag{anchorFlag(), &cli.StringFlag{Name: "journal", Usage: "of a decision receipt: the journal's `VKEY`"}, jsonFlag()},
-			Action:      func(c *cli.Context) error { return proofVerify(e, c) },
+			Flags:  []cli.Flag{anchorFlag(), &cli.StringFlag{Name: "journal", Usage: "of a decision receipt: the journal's `VKEY`"}, jsonFlag()},
+			Action: func(c *cli.Context) error { return proofVerify(e, c) },
 		}},
 	}
 }

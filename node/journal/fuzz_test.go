@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,8 +71,8 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// FuzzReceipt: nothing but what the journal's key signed is a receipt.
-func FuzzReceipt(f *testing.F) {
+// FuzzOpenReceipt: nothing but what the journal's key signed is a receipt.
+func FuzzOpenReceipt(f *testing.F) {
 	key := crypto.NewKeyFromSeed("a.example/journal", crypto.TypeSignature, [32]byte{1})
 	line := appendLine(nil, 1, digest{}, "01M8JHN8KCEQ3GE66C68TNSWK3", []byte(`"time":"2026-11-29T02:20:32.236Z","kind":"decision","decision":{"hashes":[],"verdict":"block","checked":[],"unchecked":[],"matches":[],"heads":[],"rules":{}}}`))
 	good, err := SignReceipt(bytes.TrimSuffix(line, []byte("\n")), nil, key.Sign)
@@ -86,6 +87,16 @@ func FuzzReceipt(f *testing.F) {
 		r, err := OpenReceipt(data, key.Public(), []feed.Anchor{{1}})
 		if err == nil && !bytes.HasPrefix(data, good[:bytes.LastIndex(good, []byte("\n\n"))]) {
 			t.Fatalf("%q is a receipt: %+v", data, r)
+		}
+	})
+}
+
+// FuzzParseOutcome: what it takes is one of three words, in any case.
+func FuzzParseOutcome(f *testing.F) {
+	f.Fuzz(func(t *testing.T, text string) {
+		o, err := ParseOutcome(text)
+		if err == nil && (!strings.EqualFold(string(o), text) || o != "log" && o != "review" && o != "block") {
+			t.Fatalf("%q is %q", text, o)
 		}
 	})
 }
