@@ -28,8 +28,8 @@
 //
 // Lines are written by one goroutine, as many as there are at a time, and one fsync makes all of them durable. Answers don't wait for it, but
 // for those that block: they wait, at most [MaxWait], until their line is on disk. So a power cut loses at most the last second of what was
-// logged or is to be reviewed, and no block that was answered in time. The death of the process loses what hadn't been handed to the system yet,
-// some milliseconds; the counts of allowed uploads may lack the last five seconds. A line that was torn is set aside at the next start, which
+// logged or is to be reviewed, and no block that was answered in time. The death of the process loses what hadn't been handed to the system yet, the
+// last 20 milliseconds; the counts of allowed uploads may lack the last five seconds. A line that was torn is set aside at the next start, which
 // the journal notes, and the chain goes on from the line before.
 //
 // A full or broken disk stops no answer. What can't be written waits in memory, up to [maxBacklog] bytes; beyond it decisions are missed:

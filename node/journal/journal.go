@@ -61,9 +61,10 @@ type Journal struct {
 	dirty    time.Time
 	headed   time.Time
 
-	wake chan struct{}
-	stop chan struct{}
-	done chan struct{}
+	wake  chan struct{} // something is to be written
+	hurry chan struct{} // at once
+	stop  chan struct{}
+	done  chan struct{}
 }
 
 // mark is a place in the chain.
@@ -153,8 +154,11 @@ func (j *Journal) add(l *Line, urgent bool) (id string, seq uint64) {
 	l.ID = j.ids.next(uint64(l.Time.UnixMilli()))
 	l.Seq = j.pushLocked(l.ID, rest)
 	j.counts.line(l)
-	j.urgent = j.urgent || urgent
-	j.poke()
+	if j.urgent = j.urgent || urgent; urgent {
+		poke(j.hurry)
+	} else {
+		poke(j.wake)
+	}
 	return l.ID, l.Seq
 }
 
@@ -177,7 +181,7 @@ func (j *Journal) roomLocked(n int) bool {
 			defer timer.Stop()
 		}
 		settled := j.settled
-		j.poke()
+		poke(j.hurry)
 		j.mu.Unlock()
 		timeout := false
 		select {
@@ -210,14 +214,14 @@ func (j *Journal) pushLocked(id string, rest []byte) uint64 {
 func (j *Journal) noteLocked(n Note) {
 	if rest, err := tail(&Line{Time: j.now(), Kind: KindNote, Note: &n}); err == nil { // it always has a form
 		j.pushLocked("", rest)
-		j.poke()
+		poke(j.wake)
 	}
 }
 
 // poke wakes the writer.
-func (j *Journal) poke() {
+func poke(c chan struct{}) {
 	select {
-	case j.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -236,7 +240,7 @@ func (j *Journal) Allowed(now time.Time, n int) {
 	}
 	c.n.Add(uint64(n))
 	if !c.dirty.Load() && c.dirty.CompareAndSwap(false, true) {
-		j.poke()
+		poke(j.wake)
 	}
 }
 
@@ -257,7 +261,7 @@ func (j *Journal) rollLocked(now int64) {
 		}
 	}
 	j.counts = Counts{Hour: time.Unix(hour, 0).UTC()}
-	j.poke()
+	poke(j.wake)
 }
 
 // countsLocked are those of the hour so far, of which c counts what was allowed.

@@ -29,6 +29,8 @@ const (
 	MaxWait = 100 * time.Millisecond
 	// roomWait is how long a decision waits for room while lines are being written faster than the disk takes them.
 	roomWait = time.Second
+	// lingerTime is how long a line that nobody waits for waits for others, to be written with them.
+	lingerTime = 20 * time.Millisecond
 	// syncAfter is how long after a line was written it is on disk, where nobody waits for it.
 	syncAfter = time.Second
 	// headAfter is how long after a count its head is written.

@@ -12,13 +12,22 @@ import (
 // run is the writer.
 func (j *Journal) run() {
 	defer close(j.done)
-	timer := time.NewTimer(time.Hour)
+	timer, linger := time.NewTimer(time.Hour), time.NewTimer(time.Hour)
 	defer timer.Stop()
+	defer linger.Stop()
 	timer.Stop()
 	for {
 		last := false
 		select {
-		case <-j.wake:
+		case <-j.wake: // nobody waits: what comes meanwhile is written with it
+			linger.Reset(lingerTime)
+			select {
+			case <-j.hurry:
+			case <-linger.C:
+			case <-j.stop:
+				last = true
+			}
+		case <-j.hurry:
 		case <-timer.C:
 		case <-j.stop:
 			last = true
