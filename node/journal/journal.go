@@ -28,12 +28,13 @@ type Journal struct {
 
 	mu      sync.Mutex // guards the end of the chain, and what waits to be written
 	ids     ids
-	seq     uint64 // of the newest line
-	last    digest // its hash
-	pending []byte // lines that the writer hasn't taken yet
-	first   uint64 // number of the first of them
-	backlog int    // bytes that aren't written: pending and what the writer has in hand
-	counts  Counts // of the hour, up to the newest line, without Allow
+	seq     uint64    // of the newest line
+	last    digest    // its hash
+	latest  time.Time // the clock when something was recorded last: the writer goes by it, and asks none itself
+	pending []byte    // lines that the writer hasn't taken yet
+	first   uint64    // number of the first of them
+	backlog int       // bytes that aren't written: pending and what the writer has in hand
+	counts  Counts    // of the hour, up to the newest line, without Allow
 	old     *hourCount
 	oldRead uint64 // how much of old stands in the journal
 	missed  uint64 // decisions since the last note
@@ -55,6 +56,7 @@ type Journal struct {
 	heads    uint64 // how many heads were written
 	hand     []byte // what the writer has taken and not written
 	handAt   mark   // the end of the chain with it
+	handTime time.Time
 	handFrom uint64 // number of its first line
 	written  mark   // the end of what was written
 	synced   mark   // and of what is on disk
@@ -150,6 +152,7 @@ func (j *Journal) add(l *Line, urgent bool) (id string, seq uint64) {
 		j.change(func(s *State) { s.Missed++ })
 		return "", 0
 	}
+	j.latest = l.Time
 	j.rollLocked(l.Time.Unix())
 	l.ID = j.ids.next(uint64(l.Time.UnixMilli()))
 	l.Seq = j.pushLocked(l.ID, rest)
@@ -212,7 +215,7 @@ func (j *Journal) pushLocked(id string, rest []byte) uint64 {
 
 // noteLocked records what the journal itself went through.
 func (j *Journal) noteLocked(n Note) {
-	if rest, err := tail(&Line{Time: j.now(), Kind: KindNote, Note: &n}); err == nil { // it always has a form
+	if rest, err := tail(&Line{Time: j.latest, Kind: KindNote, Note: &n}); err == nil { // it always has a form
 		j.pushLocked("", rest)
 		poke(j.wake)
 	}
@@ -250,13 +253,16 @@ func (j *Journal) rollLocked(now int64) {
 	if hour <= c.hour || j.closed {
 		return
 	}
+	if at := time.Unix(now, 0).UTC(); at.After(j.latest) {
+		j.latest = at
+	}
 	next := &hourCount{hour: hour}
 	j.allow.Store(next)
 	counts := j.countsLocked(c)
 	// Whoever had loaded c may still count in it: that goes to the next hour.
 	j.old, j.oldRead = c, c.n.Load()
 	if !counts.empty() {
-		if rest, err := tail(&Line{Time: j.now(), Kind: KindCounts, Counts: &counts}); err == nil {
+		if rest, err := tail(&Line{Time: j.latest, Kind: KindCounts, Counts: &counts}); err == nil {
 			j.pushLocked("", rest)
 		}
 	}

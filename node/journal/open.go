@@ -39,6 +39,7 @@ func Open(o Options) (*Journal, error) {
 	j.written = mark{j.seq, j.last, j.counts.clone()}
 	j.synced, j.durable = j.written, j.seq
 	j.mu.Lock()
+	j.latest = j.now()
 	for _, n := range e.notes {
 		j.noteLocked(n)
 		o.Logger.Warn("journal", "what", n.What, "text", n.Text)

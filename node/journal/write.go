@@ -87,7 +87,10 @@ func (j *Journal) turn(last bool) (next time.Duration) {
 // settle tells those who wait, and the state.
 func (j *Journal) settle(err error) {
 	if old := j.state.Load().Err; (err == nil) != (old == nil) {
-		j.change(func(s *State) { s.Err, s.Since = err, j.o.Now() })
+		j.mu.Lock()
+		since := j.latest
+		j.mu.Unlock()
+		j.change(func(s *State) { s.Err, s.Since = err, since })
 		if err != nil {
 			j.o.Logger.Error("journal not written: answers go on without it", "err", err)
 		} else {
@@ -129,6 +132,7 @@ func (j *Journal) takeLocked() (taken, urgent bool) {
 	if len(j.hand) == 0 && len(j.pending) > 0 { // else first what a full disk didn't take
 		j.hand, j.pending = j.pending, j.hand[:0]
 		j.handFrom, j.handAt = j.first, mark{j.seq, j.last, j.counts.clone()}
+		j.handTime = j.latest
 	}
 	return len(j.hand) > 0, urgent
 }
@@ -201,7 +205,7 @@ func (j *Journal) headLocked(durable bool) error {
 
 // rotateLocked begins a file for what is in hand, if it is time.
 func (j *Journal) rotateLocked() error {
-	month := j.o.Now().UTC().Format("2006-01")
+	month := j.handTime.UTC().Format("2006-01")
 	if j.file != nil && (j.size == 0 || j.size+int64(len(j.hand)) <= maxFile && j.month == month) {
 		return nil
 	}
