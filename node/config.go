@@ -64,6 +64,7 @@ type Config struct {
 	Policy    Judging   `toml:"policy" json:"policy"`
 	Monitor   Monitor   `toml:"monitor" json:"monitor"`
 	KnownGood KnownGood `toml:"knowngood" json:"knowngood"`
+	Journal   Keeping   `toml:"journal" json:"journal"`
 	Peers     []Peer    `toml:"peer" json:"peer"`
 	Follow    []Follow  `toml:"follow" json:"follow"`
 	Notify    []Notify  `toml:"notify" json:"notify"`
@@ -241,6 +242,7 @@ func DefaultConfig(role string) Config {
 		Policy:    Judging{MinPublishers: 1, Breaker: 100},
 		Monitor:   Monitor{Feeds: []string{}},
 		KnownGood: KnownGood{Bloom: []string{}, MaxDistance: knowngood.MaxWithin},
+		Journal:   defaultKeeping,
 		Peers:     []Peer{},
 		Follow:    []Follow{},
 		Notify:    []Notify{},
@@ -401,6 +403,7 @@ func (c *Config) check() error {
 			bad("[knowngood] bloom: a path is empty")
 		}
 	}
+	problems = append(problems, c.Journal.check()...)
 	if c.Monitor.Listen != "" {
 		if err := CheckAPI(c.Monitor.Listen); err != nil {
 			bad("[monitor] listen %.80q: %w", c.Monitor.Listen, err)

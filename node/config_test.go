@@ -89,6 +89,12 @@ command = ["/usr/local/bin/page-me", "now"]
 [knowngood]
 bloom = ["/var/lib/f.bloom", "g.bloom"]
 max_distance = 0
+[journal]
+block = 400
+review = 90
+log = 30
+old_uploads = true
+uploads = 7
 `
 
 func TestParseConfig(t *testing.T) {
@@ -103,6 +109,7 @@ func TestParseConfig(t *testing.T) {
 		Own:    Own{policy.Review, policy.Log, policy.Block, 100_000},
 		Policy: Judging{2, 7}, Monitor: Monitor{"127.0.0.1:8481", []string{"known"}},
 		KnownGood: KnownGood{[]string{"/var/lib/f.bloom", "g.bloom"}, 0},
+		Journal:   Keeping{400, 90, 30, true, 7},
 		Peers:     []Peer{{testPeer, "liaison", []string{"/dns4/liaison.example/tcp/4480"}}},
 		Sources:   []SourceConfig{{Name: "iwf", MaxVerdict: "national", MaxAddsPerDay: 7}},
 		Follow: []Follow{
@@ -167,7 +174,7 @@ func TestConfigErrors(t *testing.T) {
 		{"two unknown keys", minimal + "a1 = 1\nb1 = 2\n", []string{"hashfeed.toml:3", "hashfeed.toml:4"}},
 		{"later table", minimal + "[dropin.clamd]\nlisten = \"x\"\n", []string{"hashfeed.toml:3: [dropin.clamd] is not available in this version"}},
 		{"later array", minimal + "[[pull]]\nurl = \"x\"\n", []string{"[pull] is not available in this version"}},
-		{"later table, empty", minimal + "[journal]\n", []string{"hashfeed.toml:3: [journal] is not available in this version"}},
+		{"later table, empty", minimal + "[desk]\n", []string{"hashfeed.toml:3: [desk] is not available in this version"}},
 		{"later policy", minimal + "[policy]\nquota = 1\n", []string{`unknown key "quota" in [policy]`}},
 		{"name", "name = \"Host\"\nrole = \"host\"\n", []string{"name"}},
 		{"reserved name", "name = \"hashfeed-test\"\nrole = \"host\"\n", []string{"hashfeed-"}},
@@ -218,6 +225,7 @@ func TestConfigErrors(t *testing.T) {
 		{"square", follow + "max_distance_photodna = 100001\n", []string{"[[follow]]", "max_distance_photodna 100001", "100000"}},
 		{"negative square", follow + "max_distance_photodna = -1\n", []string{"max_distance_photodna -1"}},
 		{"own square", minimal + "[own]\nmax_distance_photodna = 1000000\n", []string{"[own] max_distance_photodna 1000000"}},
+		{"journal", minimal + "[journal]\nblock = 0\nuploads = 3651\n", []string{"[journal] block 0", "[journal] uploads 3651", "1 to 3650 days"}},
 		{"on_stale", follow + "on_stale = \"block\"\n", []string{"on_stale"}},
 		{"too large", minimal + strings.Repeat("#", maxConfig), []string{"larger than"}},
 		{"all at once", "name = \"-\"\nrole = \"x\"\npresence = \"y\"\n", []string{"name", "role", "presence"}},

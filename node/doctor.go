@@ -74,6 +74,7 @@ func (d *doctor) files() {
 	n := d.n
 	check := fileCheck{dir: n.dir, passphrase: n.keys.passphrase, chain: n.chainOf, report: func(f api.Finding) { d.found = append(d.found, f) }}
 	check.run()
+	check.journal(context.Background(), false)
 	if !Sealed(string(n.dir)) {
 		d.warn("key", "keys", "the keys are not sealed with a passphrase", "whoever copies the disk, or a backup that isn't sealed, has them",
 			"keep DIR on an encrypted disk; for a new node: hashfeed init --passphrase-file FILE")

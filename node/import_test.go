@@ -488,14 +488,6 @@ func TestImportModel(t *testing.T) {
 	})
 }
 
-func statusOf(err error) int {
-	var e *api.Error
-	if errors.As(err, &e) {
-		return e.Status
-	}
-	return 0
-}
-
 // BenchmarkImport takes lists of 20,000 rows; HASHFEED_BENCH_RECORDS sets another number.
 func BenchmarkImport(b *testing.B) {
 	rows := 20_000

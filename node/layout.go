@@ -21,6 +21,7 @@ func (d layout) index() string    { return filepath.Join(string(d), "index") }
 func (d layout) snapshot() string { return filepath.Join(d.index(), "snapshot") }
 
 func (d layout) socket() string   { return filepath.Join(string(d), "hashfeed.sock") }
+func (d layout) journal() string  { return filepath.Join(string(d), "journal") }
 func (d layout) evidence() string { return filepath.Join(string(d), "evidence") }
 func (d layout) keys() string     { return filepath.Join(string(d), "keys") }
 

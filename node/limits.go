@@ -78,6 +78,8 @@ const (
 	cachedBodies = 1 << 14
 	// maxFoundKept is how many candidates' memory is used again, some 300 bytes each: few hashes match more records.
 	maxFoundKept = 64
+	// maxJournalDays bounds how long the journal keeps anything: ten years.
+	maxJournalDays = 3650
 	// askChunk is how many hashes are looked up before it is asked whether the answer is still wanted.
 	askChunk = 1024
 	// maxNotify is how many targets may be notified: each has a queue in memory.

@@ -32,6 +32,7 @@ import (
 	"hashfeed/feed/store"
 	"hashfeed/node/api"
 	"hashfeed/node/gossip"
+	"hashfeed/node/journal"
 	"hashfeed/node/knowngood"
 	"hashfeed/node/match"
 	"hashfeed/node/policy"
@@ -68,7 +69,10 @@ type Node struct {
 	tables   *match.Tables
 	tokens   *tokenFile
 	ownGood  *knownFile
+	journal  *journal.Journal
 	seal     *crypto.Sealer // of what lies beside the store: batches that await approval
+
+	journalKey journal.Key
 
 	config atomic.Pointer[Config]
 	policy atomic.Pointer[policy.Policy] // what the config and the feeds here come to
@@ -145,7 +149,7 @@ func Open(dir string, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		store.BadgerCollector{}, feedMetrics{n}, careMetrics{&n.care}, selfTestMetrics{n})
+		store.BadgerCollector{}, feedMetrics{n}, careMetrics{&n.care}, selfTestMetrics{n}, journalMetrics{n})
 	seal, err := crypto.LoadSealKey(n.dir.sealKey(), config.Name+"/store", o.Passphrase)
 	if err != nil {
 		return nil, err
@@ -165,6 +169,10 @@ func Open(dir string, o Options) (_ *Node, err error) {
 	if err := n.openNews(); err != nil {
 		snapshot.drop()
 		return nil, errors.Join(err, n.store.Close())
+	}
+	if err := n.openJournal(); err != nil {
+		snapshot.drop()
+		return nil, errors.Join(err, n.news.notifier.Close(), n.store.Close())
 	}
 	if err := n.load(snapshot); err != nil {
 		return nil, errors.Join(err, n.close())
@@ -203,6 +211,9 @@ func (n *Node) Close() error {
 }
 
 func (n *Node) close() error {
+	if err := n.journal.Close(); err != nil {
+		n.log.Error("close journal", "err", err) // decisions that it couldn't write stop nothing, the end neither
+	}
 	n.tables.Close()
 	return errors.Join(n.news.notifier.Close(), n.store.Close())
 }
@@ -255,7 +266,8 @@ func (n *Node) unix() int64 { return n.now().Unix() }
 // Identity says who this node is.
 func (n *Node) Identity(ctx context.Context) (api.Identity, error) {
 	config := n.config.Load()
-	id := api.Identity{Name: config.Name, Role: config.Role, PeerID: n.keys.peerID(), Addresses: n.addresses(), RootVKeys: []string{}}
+	id := api.Identity{Name: config.Name, Role: config.Role, PeerID: n.keys.peerID(), Addresses: n.addresses(), RootVKeys: []string{},
+		JournalVKey: n.keys.journal.Public().String()}
 	v, err := n.findView("")
 	if err != nil {
 		return id, nil // a node without an own feed follows others all the same

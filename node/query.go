@@ -28,7 +28,7 @@ func (n *Node) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]p
 		defer q.free()
 		v, err := q.ask(policy.Question{Hashes: hashes})
 		if err == nil {
-			n.announceVerdict(v, "")
+			n.awaitLine(ctx, n.decided(&v, hashes, api.RefOf(ctx)))
 		}
 		return []policy.Verdict{v}, err
 	}
@@ -41,6 +41,15 @@ func (n *Node) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]p
 
 // Answers answers hashes, each by itself, as Match does. Those that match nothing cost little more than the lookup.
 func (n *Node) Answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error) {
+	answers, err := n.answers(ctx, hashes)
+	if err == nil {
+		n.decidedAll(ctx, &answers, hashes)
+	}
+	return answers, err
+}
+
+// answers are Answers that nobody was given yet.
+func (n *Node) answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error) {
 	q := n.asker()
 	defer q.free()
 	answers := policy.NewAnswers(hashes, q.misses)
@@ -85,9 +94,6 @@ func (q *asker) askAll(answers *policy.Answers, hashes *feed.Hashes, alg feed.Al
 		}
 		if len(found) > 0 || truncated {
 			answers.Judge(i, found, truncated, *q.policy, q.now)
-			if o := answers.Outcome(i); o == policy.OutcomeBlock || o == policy.OutcomeReview {
-				q.n.announceVerdict(answers.Verdict(i), "")
-			}
 		}
 	}
 	return nil
@@ -105,9 +111,10 @@ func (n *Node) Scan(ctx context.Context, r io.Reader, ref string) (policy.Verdic
 	}
 	q := n.asker()
 	defer q.free()
-	v, err := q.ask(policy.Question{Hashes: QueryHashes(sum), Note: sum.Note})
+	hashes := QueryHashes(sum)
+	v, err := q.ask(policy.Question{Hashes: hashes, Note: sum.Note})
 	if err == nil {
-		n.announceVerdict(v, ref)
+		n.awaitLine(ctx, n.decided(&v, hashes, ref))
 	}
 	return v, err
 }

@@ -178,6 +178,18 @@ func (n *Node) Run(ctx context.Context, o RunOptions) (err error) {
 		return nil
 	})
 
+	purging, stopPurging := context.WithCancel(ctx)
+	purged := make(chan struct{})
+	go func() {
+		defer close(purged)
+		n.purgeJournal(purging)
+	}()
+	stops = append(stops, func() error {
+		stopPurging()
+		<-purged
+		return nil
+	})
+
 	saving, stopSaving := context.WithCancel(ctx)
 	saved := make(chan struct{})
 	go func() {

@@ -17,8 +17,9 @@ func (w *simWorld) checkRebuilt(s simView) {
 	if w.bug.derived != nil {
 		w.bug.derived(again)
 	}
-	verdicts, err := again.Match(context.Background(), w.asked, false)
+	answers, err := again.answers(context.Background(), feed.HashesOf(w.asked))
 	w.must(err)
+	verdicts := answers.Verdicts()
 	for i := range verdicts {
 		live, err := json.Marshal(s.verdicts[i])
 		w.must(err)

@@ -26,7 +26,7 @@ func newApp(e *env) *cli.App {
 			importCommand(e), exportCommand(e),
 			matchCommand(e), scanCommand(e), hashCommand(e), knowngoodCommand(e),
 			memberCommand(e), followCommand(e), unfollowCommand(e), peerCommand(e),
-			statusCommand(e), feedCommand(e), proofCommand(e), evidenceCommand(e),
+			statusCommand(e), feedCommand(e), proofCommand(e), evidenceCommand(e), journalCommand(e),
 			tokenCommand(e), configCommand(e), policyCommand(e),
 			doctorCommand(e), selftestCommand(e), fsckCommand(e), backupCommand(e), restoreCommand(e), indexCommand(e),
 			versionCommand(e), completionCommand(e), manCommand(e),

@@ -26,12 +26,13 @@ var layers = map[string][]string{
 	"node/policy":      {"node/match", "feed", "crypto"},
 	"node/gossip":      {"feed", "crypto"},
 	"node/knowngood":   {"feed"},
-	"node/api":         {"node/policy", "feed", "crypto"},
+	"node/journal":     {"node/policy", "feed", "crypto"},
+	"node/api":         {"node/journal", "node/policy", "feed", "crypto"},
 	"node/notify":      {},
-	"node": {"node/api", "node/policy", "node/match", "node/digest", "node/digest/pdq", "node/gossip", "node/knowngood", "node/notify",
+	"node": {"node/api", "node/journal", "node/policy", "node/match", "node/digest", "node/digest/pdq", "node/gossip", "node/knowngood", "node/notify",
 		"feed/store", "feed/hashlist", "feed", "crypto"},
 	"node/knowngood/generate": {"node/knowngood", "node/digest", "feed"},
-	"cmd/hashfeed":            {"node", "node/api", "node/policy", "node/digest", "node/digest/pdq", "feed/hashlist", "feed", "crypto"},
+	"cmd/hashfeed":            {"node", "node/api", "node/journal", "node/policy", "node/digest", "node/digest/pdq", "feed/hashlist", "feed", "crypto"},
 }
 
 // heavy are modules that somebody who only verifies feeds must not have to build.

@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"hashfeed/feed"
 	"hashfeed/node/policy"
@@ -140,8 +141,12 @@ func (f *fakeNode) Approve(_ context.Context, id, line string) (Approved, error)
 func (f *fakeNode) Withdraw(_ context.Context, id, line string) error {
 	return f.note("Withdraw", id, fmt.Sprintf("%q", line))
 }
-func (f *fakeNode) Match(_ context.Context, hashes []feed.Hash, oneFile bool) ([]policy.Verdict, error) {
-	err := f.note("Match", len(hashes), oneFile)
+func (f *fakeNode) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]policy.Verdict, error) {
+	args := []any{len(hashes), oneFile}
+	if ref := RefOf(ctx); ref != "" {
+		args = append(args, ref)
+	}
+	err := f.note("Match", args...)
 	var verdicts []policy.Verdict
 	for _, h := range hashes {
 		v := policy.Verdict{Query: h.Text(), Verdict: policy.OutcomeAllow, Checked: []string{h.Alg.String()}}
@@ -333,4 +338,23 @@ func verbNames() (names []string) {
 
 func contextWithLocal(r *http.Request, addr net.Addr) context.Context {
 	return context.WithValue(r.Context(), http.LocalAddrContextKey, addr)
+}
+
+func (f *fakeNode) Journal(_ context.Context, q JournalQuery) (JournalPage, error) {
+	return JournalPage{Entries: []JournalEntry{{Decision: "01A", Seq: 7}}, More: true}, f.note("Journal", asJSON(q))
+}
+func (f *fakeNode) Decision(_ context.Context, id string) (JournalEntry, error) {
+	return JournalEntry{Decision: id, Seq: 7}, f.note("Decision", id)
+}
+func (f *fakeNode) DecisionReceipt(_ context.Context, id string) ([]byte, error) {
+	return []byte("receipt of " + id), f.note("DecisionReceipt", id)
+}
+func (f *fakeNode) Act(_ context.Context, id string, r JournalAct) (JournalEntry, error) {
+	return JournalEntry{Decision: id, Acts: []JournalDone{{Done: r.Done}}}, f.note("Act", id, asJSON(r))
+}
+func (f *fakeNode) Affected(_ context.Context, ref feed.Ref) (JournalAffected, error) {
+	return JournalAffected{Ref: ref.String()}, f.note("Affected", ref)
+}
+func (f *fakeNode) JournalStats(_ context.Context, since, until time.Time) (JournalStats, error) {
+	return JournalStats{Since: since, Until: until, Allow: 5}, f.note("JournalStats", since.UTC().Format(time.RFC3339Nano), until.UTC().Format(time.RFC3339Nano))
 }

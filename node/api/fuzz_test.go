@@ -38,7 +38,7 @@ func FuzzMatchJSON(f *testing.F) {
 		for _, text := range got.hashes {
 			hashes = append(hashes, string(text))
 		}
-		if !slices.Equal(hashes, want.Hashes) || got.partial != want.Partial || got.oneFile != want.OneFile {
+		if !slices.Equal(hashes, want.Hashes) || got.partial != want.Partial || got.oneFile != want.OneFile || got.ref != want.Ref {
 			t.Fatalf("got %+v, encoding/json has %+v", got, want)
 		}
 		// What it took is taken again in the form that encoding/json writes.

@@ -17,6 +17,7 @@ type matchRequest struct {
 	Hashes  []string `json:"hashes"`
 	Partial bool     `json:"partial,omitempty"`  // a hash that can't be read is answered "error", the others nevertheless
 	OneFile bool     `json:"one_file,omitempty"` // the hashes are of one file: one verdict over them together
+	Ref     string   `json:"ref,omitempty"`      // the caller's own, opaque; only with one_file
 }
 
 type matchAnswer struct {
@@ -88,7 +89,7 @@ func (s *Server) matchJSON(w http.ResponseWriter, r *http.Request) error {
 
 // answerFile appends the verdict over all hashes.
 func (s *Server) answerFile(r *http.Request, m *matchWork) error {
-	verdicts, err := s.verbs.Match(r.Context(), m.hashes.List(), true)
+	verdicts, err := s.verbs.Match(WithRef(r.Context(), m.question.ref), m.hashes.List(), true)
 	if err != nil {
 		return err
 	}
@@ -142,6 +143,12 @@ func unreadable(err error) *policy.Verdict {
 func (q *question) read(list *feed.Hashes) (failed map[int]error, err error) {
 	if q.oneFile && q.partial {
 		return nil, malformed("one_file and partial exclude each other: a verdict over some of a file's hashes would pass for one over all")
+	}
+	if len(q.ref) > maxRef {
+		return nil, malformed("ref: longer than %d bytes", maxRef)
+	}
+	if q.ref != "" && !q.oneFile {
+		return nil, malformed("ref is of one file: it wants one_file")
 	}
 	if q.oneFile && len(q.hashes) == 0 {
 		return nil, malformed("one_file wants at least one hash")

@@ -131,5 +131,5 @@ func (s *Server) table() []route {
 		get("/metrics", ScopeRead, "Counters, for Prometheus", bytesOf(textType, "the text format of Prometheus"), s.showMetrics),
 		get("/openapi.json", scopeAny, "This description", bytesOf(jsonType, "OpenAPI 3.1"), s.openAPI),
 	}, slices.Concat(s.federationRoutes(), s.charterRoutes(), s.receiptRoutes(), s.batchRoutes(), s.careRoutes(), s.explainRoutes(), s.retractionRoutes(),
-		s.eventRoutes(), s.selfTestRoutes(), s.listRoutes(), s.knownRoutes())...)
+		s.eventRoutes(), s.selfTestRoutes(), s.listRoutes(), s.knownRoutes(), s.journalRoutes())...)
 }

@@ -31,49 +31,55 @@ var samples = map[string]struct{ path, contentType, body string }{
 	"POST /v1/records/{pub}/{feed}/{log}/{index}/endorse": {"/v1/records/a/b/1/7/endorse", "", ""},
 	"POST /v1/records/{pub}/{feed}/{log}/{index}/resolve": {"/v1/records/a/b/1/7/resolve", "application/json", `{"uphold":true}`},
 	"POST /v1/records/{pub}/{feed}/{log}/{index}/suspend": {"/v1/records/a/b/1/7/suspend", "application/json", `{"refs":["a/b/1#8"]}`},
-	"GET /v1/batches":                                  {"/v1/batches", "", ""},
-	"GET /v1/batches/{batch}":                          {"/v1/batches/0123456789abcdef?pledged=3", "", ""},
-	"POST /v1/batches/{batch}/approve":                 {"/v1/batches/0123456789abcdef/approve", "application/json", `{"line":"x"}`},
-	"POST /v1/batches/{batch}/withdraw":                {"/v1/batches/0123456789abcdef/withdraw", "", ""},
-	"GET /v1/identity":                                 {"/v1/identity", "", ""},
-	"GET /v1/status":                                   {"/v1/status", "", ""},
-	"GET /v1/peers":                                    {"/v1/peers", "", ""},
-	"POST /v1/peers":                                   {"/v1/peers", "application/json", `{"peer_id":"12D3"}`},
-	"DELETE /v1/peers/{peer}":                          {"/v1/peers/12D3", "", ""},
-	"GET /v1/members":                                  {"/v1/members", "", ""},
-	"POST /v1/members":                                 {"/v1/members", "application/json", `{"peer_id":"12D3","name":"b.example"}`},
-	"DELETE /v1/members/{peer}":                        {"/v1/members/12D3?feed=known", "", ""},
-	"POST /v1/follow":                                  {"/v1/follow", "application/json", `{"invite":"hashfeed1x"}`},
-	"DELETE /v1/follow/{pub}/{feed}":                   {"/v1/follow/b.example/known", "", ""},
-	"GET /v1/feeds":                                    {"/v1/feeds", "", ""},
-	"GET /v1/feed":                                     {"/v1/feed?name=known", "", ""},
-	"POST /v1/feeds":                                   {"/v1/feeds", "application/json", `{"name":"x"}`},
-	"GET /v1/feeds/{pub}/{feed}/{log}":                 {"/v1/feeds/a/b/1", "", ""},
-	"GET /v1/feeds/{pub}/{feed}/{log}/log":             {"/v1/feeds/a/b/1/log?from=1&n=2", "", ""},
-	"GET /v1/feeds/{pub}/{feed}/{log}/mirror":          {"/v1/feeds/a/b/1/mirror", "", ""},
-	"GET /v1/records/{pub}/{feed}/{log}/{index}":       {"/v1/records/a/b/1/7", "", ""},
-	"GET /v1/records/{pub}/{feed}/{log}/{index}/proof": {"/v1/records/a/b/1/7/proof?body=false", "", ""},
-	"GET /v1/charter":                                  {"/v1/charter?name=known", "", ""},
-	"POST /v1/charter/propose":                         {"/v1/charter/propose", "application/json", `{"days":30}`},
-	"POST /v1/charter/publish":                         {"/v1/charter/publish", "application/json", `{"file":"text"}`},
-	"GET /v1/feeds/{pub}/{feed}/{log}/receipts":        {"/v1/feeds/a/b/1/receipts?pending=true", "", ""},
-	"POST /v1/feeds/{pub}/{feed}/{log}/recover":        {"/v1/feeds/a/b/1/recover", "", ""},
-	"POST /v1/explain":                                 {"/v1/explain", "application/json", `{"ref":"a.example/known/1#7"}`},
-	"POST /v1/retractions":                             {"/v1/retractions", "application/json", `{"since":"2026-11-23T08:00:00Z","reason":"duplicate"}`},
-	"GET /v1/events":                                   {"/v1/events", "", ""},
-	"POST /v1/selftest":                                {"/v1/selftest", "", ""},
-	"GET /v1/tokens":                                   {"/v1/tokens", "", ""},
-	"POST /v1/tokens":                                  {"/v1/tokens", "application/json", `{"scopes":["read"]}`},
-	"DELETE /v1/tokens/{name}":                         {"/v1/tokens/t", "", ""},
-	"GET /v1/knowngood":                                {"/v1/knowngood", "", ""},
-	"POST /v1/knowngood":                               {"/v1/knowngood", "application/json", `{"files":[{"name":"logo.png","hashes":["md5:00"]}]}`},
-	"DELETE /v1/knowngood/{hash}":                      {"/v1/knowngood/md5:00", "", ""},
-	"GET /feed/{pub}/{feed}/{log}/checkpoint":          {"/feed/a.example/known/1/checkpoint", "", ""},
-	"GET /feed/{pub}/{feed}/{log}/tile/{path...}":      {"/feed/a.example/known/1/tile/0/000", "", ""},
-	"GET /livez":                                       {"/livez", "", ""},
-	"GET /readyz":                                      {"/readyz", "", ""},
-	"GET /metrics":                                     {"/metrics", "", ""},
-	"GET /openapi.json":                                {"/openapi.json", "", ""},
+	"GET /v1/batches":                                     {"/v1/batches", "", ""},
+	"GET /v1/batches/{batch}":                             {"/v1/batches/0123456789abcdef?pledged=3", "", ""},
+	"POST /v1/batches/{batch}/approve":                    {"/v1/batches/0123456789abcdef/approve", "application/json", `{"line":"x"}`},
+	"POST /v1/batches/{batch}/withdraw":                   {"/v1/batches/0123456789abcdef/withdraw", "", ""},
+	"GET /v1/identity":                                    {"/v1/identity", "", ""},
+	"GET /v1/status":                                      {"/v1/status", "", ""},
+	"GET /v1/peers":                                       {"/v1/peers", "", ""},
+	"POST /v1/peers":                                      {"/v1/peers", "application/json", `{"peer_id":"12D3"}`},
+	"DELETE /v1/peers/{peer}":                             {"/v1/peers/12D3", "", ""},
+	"GET /v1/members":                                     {"/v1/members", "", ""},
+	"POST /v1/members":                                    {"/v1/members", "application/json", `{"peer_id":"12D3","name":"b.example"}`},
+	"DELETE /v1/members/{peer}":                           {"/v1/members/12D3?feed=known", "", ""},
+	"POST /v1/follow":                                     {"/v1/follow", "application/json", `{"invite":"hashfeed1x"}`},
+	"DELETE /v1/follow/{pub}/{feed}":                      {"/v1/follow/b.example/known", "", ""},
+	"GET /v1/feeds":                                       {"/v1/feeds", "", ""},
+	"GET /v1/feed":                                        {"/v1/feed?name=known", "", ""},
+	"POST /v1/feeds":                                      {"/v1/feeds", "application/json", `{"name":"x"}`},
+	"GET /v1/feeds/{pub}/{feed}/{log}":                    {"/v1/feeds/a/b/1", "", ""},
+	"GET /v1/feeds/{pub}/{feed}/{log}/log":                {"/v1/feeds/a/b/1/log?from=1&n=2", "", ""},
+	"GET /v1/feeds/{pub}/{feed}/{log}/mirror":             {"/v1/feeds/a/b/1/mirror", "", ""},
+	"GET /v1/records/{pub}/{feed}/{log}/{index}":          {"/v1/records/a/b/1/7", "", ""},
+	"GET /v1/records/{pub}/{feed}/{log}/{index}/proof":    {"/v1/records/a/b/1/7/proof?body=false", "", ""},
+	"GET /v1/charter":                                     {"/v1/charter?name=known", "", ""},
+	"POST /v1/charter/propose":                            {"/v1/charter/propose", "application/json", `{"days":30}`},
+	"POST /v1/charter/publish":                            {"/v1/charter/publish", "application/json", `{"file":"text"}`},
+	"GET /v1/feeds/{pub}/{feed}/{log}/receipts":           {"/v1/feeds/a/b/1/receipts?pending=true", "", ""},
+	"POST /v1/feeds/{pub}/{feed}/{log}/recover":           {"/v1/feeds/a/b/1/recover", "", ""},
+	"POST /v1/explain":                                    {"/v1/explain", "application/json", `{"ref":"a.example/known/1#7"}`},
+	"POST /v1/retractions":                                {"/v1/retractions", "application/json", `{"since":"2026-11-23T08:00:00Z","reason":"duplicate"}`},
+	"GET /v1/events":                                      {"/v1/events", "", ""},
+	"POST /v1/selftest":                                   {"/v1/selftest", "", ""},
+	"GET /v1/tokens":                                      {"/v1/tokens", "", ""},
+	"POST /v1/tokens":                                     {"/v1/tokens", "application/json", `{"scopes":["read"]}`},
+	"DELETE /v1/tokens/{name}":                            {"/v1/tokens/t", "", ""},
+	"GET /v1/knowngood":                                   {"/v1/knowngood", "", ""},
+	"POST /v1/knowngood":                                  {"/v1/knowngood", "application/json", `{"files":[{"name":"logo.png","hashes":["md5:00"]}]}`},
+	"DELETE /v1/knowngood/{hash}":                         {"/v1/knowngood/md5:00", "", ""},
+	"GET /feed/{pub}/{feed}/{log}/checkpoint":             {"/feed/a.example/known/1/checkpoint", "", ""},
+	"GET /feed/{pub}/{feed}/{log}/tile/{path...}":         {"/feed/a.example/known/1/tile/0/000", "", ""},
+	"GET /livez":                                          {"/livez", "", ""},
+	"GET /readyz":                                         {"/readyz", "", ""},
+	"GET /metrics":                                        {"/metrics", "", ""},
+	"GET /openapi.json":                                   {"/openapi.json", "", ""},
+	"GET /v1/journal":                                     {"/v1/journal?verdict=block&limit=2", "", ""},
+	"GET /v1/journal/stats":                               {"/v1/journal/stats?since=2026-11-29T02:00:00Z", "", ""},
+	"GET /v1/journal/{id}":                                {"/v1/journal/01KB", "", ""},
+	"GET /v1/journal/{id}/receipt":                        {"/v1/journal/01KB/receipt", "", ""},
+	"POST /v1/journal/{id}/act":                           {"/v1/journal/01KB/act", "application/json", `{"done":["removed"]}`},
+	"GET /v1/records/{pub}/{feed}/{log}/{index}/affected": {"/v1/records/a/b/1/7/affected", "", ""},
 }
 
 // TestScopes asks every route with every token: what it wants, nothing less, and admin for all.
@@ -132,7 +138,7 @@ func TestStatuses(t *testing.T) {
 		status                                int
 		code, contains                        string
 	}{
-		{name: "unknown path", method: "GET", path: "/v1/journal", status: 404, code: CodeNotFound},
+		{name: "unknown path", method: "GET", path: "/v1/nothing", status: 404, code: CodeNotFound},
 		{name: "wrong method", method: "GET", path: "/v1/match", status: 405, code: CodeMethod},
 		{name: "body of a feed", method: "GET", path: "/feed/a.example/known/1/body/000", status: 404, code: CodeNotFound},
 		{name: "no such tile", method: "GET", path: "/feed/a.example/known/1/tile/7/000", status: 404, code: CodeNotFound},
@@ -901,6 +907,38 @@ func TestVerbs(t *testing.T) {
 	did("Backup")
 
 	tryLists(t, c, f, did)
+	when := time.Date(2026, 11, 29, 2, 0, 0, 5e8, time.UTC)
+	for _, q := range []JournalQuery{{}, {Open: true, Limit: 3}, {Verdict: "block", Ref: "a&b ü", Hash: md5.Text(), Since: when, Until: when, Before: 9, Limit: 2}} {
+		page, err := c.Journal(ctx, q)
+		must(err)
+		equal(page.More, true)
+		did("Journal " + asJSON(q))
+	}
+	decision, err := c.Decision(ctx, "01KB")
+	must(err)
+	equal(decision.Decision, "01KB")
+	did("Decision 01KB")
+	receipt, err := c.DecisionReceipt(ctx, "01KB")
+	must(err)
+	equal(string(receipt), "receipt of 01KB")
+	did("DecisionReceipt 01KB")
+	act := JournalAct{Done: []string{"removed", "reported"}, Report: "r/1"}
+	decision, err = c.Act(ctx, "01KB", act)
+	must(err)
+	equal(decision.Acts[0].Done, act.Done)
+	did("Act 01KB " + asJSON(act))
+	affected, err := c.Affected(ctx, ref)
+	must(err)
+	equal(affected.Ref, ref.String())
+	did("Affected a.example/known/1#7")
+	stats, err := c.JournalStats(ctx, when, time.Time{})
+	must(err)
+	equal(stats.Allow, uint64(5))
+	did("JournalStats 2026-11-29T02:00:00.5Z 0001-01-01T00:00:00Z")
+	verdicts, err = c.Match(WithRef(ctx, "upload 8"), []feed.Hash{md5, pdq}, true)
+	must(err)
+	equal(len(verdicts), 1)
+	did("Match 2 true upload 8")
 
 	// Each method of Verbs was called.
 	for _, verb := range verbNames() {

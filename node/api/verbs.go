@@ -103,6 +103,7 @@ type Verbs interface {
 	Backup(ctx context.Context, w io.Writer) error
 
 	ListVerbs
+	JournalVerbs
 }
 
 // Identity is who a node is: `hashfeed id --json`.
@@ -115,6 +116,8 @@ type Identity struct {
 	RootVKeys []string `json:"root_vkeys"`
 	Addresses []string `json:"addresses"`
 	Invite    string   `json:"invite"`
+
+	JournalVKey string `json:"journal_vkey"` // what decision receipts are checked with
 }
 
 // Status is the node's state: `hashfeed status --json`.

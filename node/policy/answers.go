@@ -103,6 +103,22 @@ func (a *Answers) Matched(i int) int {
 	return i
 }
 
+// Kept calls do with each verdict that isn't made when it is read, which are all but those on hashes that match nothing: do may change it. It
+// returns how many there are.
+func (a *Answers) Kept(do func(i int, v *Verdict)) int {
+	if a.misses != nil && a.matched == nil {
+		return 0
+	}
+	n := 0
+	for i := range a.Len() {
+		if v := a.other(i); v != nil {
+			n++
+			do(i, v)
+		}
+	}
+	return n
+}
+
 // Outcome is the outcome of the verdict on hash i.
 func (a *Answers) Outcome(i int) Outcome {
 	if v := a.other(i); v != nil {

@@ -78,7 +78,7 @@ func Explain(q Question, cands []Candidate, p Policy, now time.Time) Explained {
 	v := Judge(q, cands, p, nil, now)
 	e := Explained{Query: v.Query, Hashes: v.Hashes, Verdict: v.Verdict, Matches: []MatchExplained{}, Notes: []string{}}
 	for _, j := range p.weigh(nil, q.Hashes, p.nearest(nil, cands), now) {
-		m := j.match()
+		m := j.match(now)
 		steps := j.steps(p)
 		x := MatchExplained{Ref: m.Ref, Alg: m.Alg, Distance: m.Distance, Verdict: m.Verdict, State: m.State, Action: m.Action, Steps: steps}
 		for i, s := range steps {

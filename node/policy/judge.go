@@ -51,7 +51,7 @@ func (p Policy) add(v *Verdict, hashes []feed.Hash, cands []Candidate, now time.
 	judged := p.weigh(fewJudged[:0], hashes, p.nearest(few[:0], cands), now)
 	v.Matches = make([]Match, 0, len(judged))
 	for i := range judged {
-		m := judged[i].match()
+		m := judged[i].match(now)
 		v.Matches = append(v.Matches, m)
 		v.Verdict = v.Verdict.or(m.Action)
 	}
@@ -98,8 +98,10 @@ type judgement struct {
 	age      Age
 	action   Action
 	holds    Hold
-	voices   int  // publishers that say the same, where the policy asks for several
+	voices   int  // publishers that say the same
 	capped   bool // something speaks against it, so it can't speak for others either
+
+	good, ownGood bool // the file is known good; for the journal
 }
 
 // nearest appends to kept, which is empty, the candidates within their rule's distance, one a record and kind, the nearest ones first.
@@ -164,9 +166,9 @@ func (p Policy) weigh(judged []judgement, hashes []feed.Hash, cands []*Candidate
 		if ownGood || c.Facts.Override == 0 && (good || sameBytes[c.Ref]) {
 			holds |= HoldKnownGood
 		}
-		j.holds = holds
 		trusted := j.rule.trusts(c.Facts.Verdict)
 		j.state = holds.state(trusted)
+		j.holds, j.good, j.ownGood = holds, good, ownGood
 
 		// Each doubt lowers the action by itself, not only the first that the state names: else an untrusted record, which is
 		// only logged, would rise to review by being suspended.
@@ -195,31 +197,13 @@ func (j *judgement) stale() bool {
 // demandPublishers lowers what fewer than MinPublishers say. Publishers are counted by the domain that they own: two feeds of one are
 // one voice, and so is a publisher's endorsement of itself.
 func (p Policy) demandPublishers(judged []judgement) {
-	if p.MinPublishers < 2 {
-		return
-	}
 	for i := range judged {
 		j := &judged[i]
+		j.voices = voices(judged, j)
 		if j.rule.Own {
 			continue // the operator needs nobody's leave for its own list
 		}
-		voices := map[string]bool{}
-		for _, a := range j.Alike {
-			voices[a] = true
-		}
-		for k := range judged {
-			if o := &judged[k]; o.supports(j) {
-				// An own list may hold what was imported from the very feed it would confirm: it is no second voice.
-				if !o.rule.Own {
-					voices[o.Ref.Origin.Publisher()] = true
-				}
-				for _, e := range o.Endorsers {
-					voices[e] = true
-				}
-			}
-		}
-		j.voices = len(voices)
-		if len(voices) < p.MinPublishers {
+		if p.MinPublishers >= 2 && j.voices < p.MinPublishers {
 			j.action = j.action.atMost(Review)
 		}
 	}
@@ -245,6 +229,32 @@ func Voices(item []feed.Hash, cands []Candidate, p Policy, now time.Time) []stri
 	return slices.Sorted(maps.Keys(voices))
 }
 
+// voices is how many different publishers say at least what j says.
+func voices(judged []judgement, j *judgement) int {
+	if len(judged) == 1 && len(j.Endorsers) == 0 && len(j.Alike) == 0 { // the most frequent match
+		if j.rule.Own || !j.supports(j) {
+			return 0
+		}
+		return 1
+	}
+	voices := map[string]bool{}
+	for _, a := range j.Alike {
+		voices[a] = true
+	}
+	for k := range judged {
+		if o := &judged[k]; o.supports(j) {
+			// An own list may hold what was imported from the very feed it would confirm: it is no second voice.
+			if !o.rule.Own {
+				voices[o.Ref.Origin.Publisher()] = true
+			}
+			for _, e := range o.Endorsers {
+				voices[e] = true
+			}
+		}
+	}
+	return len(voices)
+}
+
 // supports tells whether o says at least what j says: a match as strong or of the same kind of strength, that nothing speaks against. Test
 // records speak only for test records.
 func (o *judgement) supports(j *judgement) bool {
@@ -252,7 +262,7 @@ func (o *judgement) supports(j *judgement) bool {
 		(o.Facts.Verdict == feed.Test) == (j.Facts.Verdict == feed.Test)
 }
 
-func (j *judgement) match() Match {
+func (j *judgement) match(now time.Time) Match {
 	endorsers := append([]string{}, j.Endorsers...)
 	slices.Sort(endorsers)
 	disputers := slices.Clone(j.Disputers)
@@ -263,5 +273,6 @@ func (j *judgement) match() Match {
 		Verdict: j.Facts.Verdict.String(), Harm: string(j.Harm), Media: j.Facts.Media.String(),
 		Listed: time.Unix(j.Listed, 0).UTC(), State: j.state, Stale: j.age != Fresh,
 		EndorsedBy: slices.Compact(endorsers), DisputedBy: slices.Compact(disputers), Test: j.Facts.Verdict == feed.Test, Action: j.action,
+		Basis: j.basis(now),
 	}
 }
