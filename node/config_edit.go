@@ -312,6 +312,13 @@ presence = "open"
 # bloom = []               # Bloom filter files in DCSO's format, such as CIRCL's hashlookup; replaced by renaming, then SIGHUP
 # max_distance = 31        # of a known-good picture's neighbour by pdq, in bits; at most 31
 
+# [journal]                # what this node decided, in DIR/journal; how many days it is kept
+# block = 183              # six months; ask a lawyer before you change it
+# review = 183
+# log = 183
+# old_uploads = false      # true keeps a line of each upload that matched nothing, so that journal affected finds it later
+# uploads = 30             # how long that
+
 # [monitor]                # public audit of our feeds: no token, no hash, off without listen
 # listen = "127.0.0.1:8481"
 # feeds = []               # their short names; default those that have readers
@@ -348,8 +355,11 @@ presence = "open"
 # name = "desk"            # names its queue in DIR/notify
 # url = "https://desk.example/hashfeed"  # https, or http to this machine; redirects aren't followed
 # secret_file = "keys/notify-desk"       # signs what is sent: openssl rand -base64 32, mode 0600; below DIR, or a full path
-# command = ["/usr/local/bin/page-me"]   # instead of url: gets the event on standard input. No secret belongs among its words
 # on = ["block", "review", "retraction", "dispute", "alarm"]   # and "test": what matches test records only
+
+# [[notify]]
+# name = "page"
+# command = ["/usr/local/bin/page-me"]   # instead of url: gets the event on standard input. No secret belongs among its words
 `, memory, reserve, c.Limits.Connections, c.Limits.Streams, c.Limits.Requests, scan, decode, c.Limits.Pixels)
 	return b.Bytes()
 }

@@ -291,11 +291,11 @@ func TestRendered(t *testing.T) {
 		t.Fatalf("uncommented: %v\n%s", err, whole)
 	}
 	want := DefaultConfig(RoleHost)
-	if got.Limits != want.Limits || got.Own != want.Own || got.Policy != want.Policy || len(got.Peers) != 1 || len(got.Follow) != 1 {
+	if got.Limits != want.Limits || got.Own != want.Own || got.Policy != want.Policy || got.Journal != want.Journal || len(got.Notify) != 2 || len(got.Peers) != 1 || len(got.Follow) != 1 {
 		t.Errorf("uncommented: got %+v", got)
 	}
 	// Every key is shown.
-	for _, table := range [][]string{nil, {"limits"}, {"own"}, {"policy"}, {"peer"}, {"follow"}} {
+	for _, table := range [][]string{nil, {"limits"}, {"own"}, {"policy"}, {"monitor"}, {"knowngood"}, {"journal"}, {"peer"}, {"follow"}, {"source"}, {"notify"}} {
 		for _, key := range keysOf(reflect.TypeFor[Config](), table) {
 			if !strings.Contains(whole, key+" = ") && !strings.Contains(whole, "["+key+"]") {
 				t.Errorf("%s of %v isn't shown", key, table)
