@@ -133,3 +133,18 @@ func TestReplayProperties(t *testing.T) {
 		}
 	})
 }
+
+// TestReplayVoices: publishers that say the same by other hashes of the item stand in no match, and count as they did.
+func TestReplayVoices(t *testing.T) {
+	p := strict()
+	p.MinPublishers = 2
+	c := candidate(listed, 1, hash(feed.SHA256, 'a'), 0)
+	c.Alike = []string{"c.example"}
+	v := judge(p, c)
+	for min, want := range map[int]Outcome{1: OutcomeBlock, 2: OutcomeBlock, 3: OutcomeReview} {
+		p.MinPublishers = min
+		if got, _, err := Replay(v.Matches, p); err != nil || got != want {
+			t.Errorf("min_publishers %d: got %s, %v, want %s", min, got, err, want)
+		}
+	}
+}
