@@ -386,8 +386,8 @@ func (c *Config) check() error {
 	if err := checkSquare(c.Own.MaxSquare); err != nil {
 		problems = append(problems, fmt.Errorf("[own] %w", err))
 	}
-	if c.Policy.MinPublishers < 1 || c.Policy.MinPublishers > 100 {
-		bad("[policy] min_publishers %d: want 1 to 100", c.Policy.MinPublishers)
+	if c.Policy.MinPublishers < 1 || c.Policy.MinPublishers > maxPublishers {
+		bad("[policy] min_publishers %d: want 1 to %d", c.Policy.MinPublishers, maxPublishers)
 	}
 	if c.Policy.Breaker < 0 || c.Policy.Breaker > maxBreaker {
 		bad("[policy] breaker %d: want 0 to %d", c.Policy.Breaker, maxBreaker)

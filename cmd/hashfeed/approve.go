@@ -237,7 +237,7 @@ func (e *env) confirm(c *cli.Context, question string) error {
 		return err
 	}
 	if strings.TrimSpace(answer) != "yes" {
-		return errors.New("not signed")
+		return errors.New("not confirmed: nothing is done")
 	}
 	return nil
 }

@@ -120,6 +120,12 @@ func (f *fakeNode) Endorse(_ context.Context, ref feed.Ref) (Published, error) {
 func (f *fakeNode) Dispute(_ context.Context, ref feed.Ref, reason feed.Reason) (Published, error) {
 	return f.published, f.note("Dispute", ref, reason)
 }
+func (f *fakeNode) PolicyTest(_ context.Context, r PolicyTest) (PolicyTested, error) {
+	return PolicyTested{Feed: r.Feed, Decisions: 3, Block: PolicyShift{More: 2}, Samples: []PolicySample{}}, f.note("PolicyTest", asJSON(r))
+}
+func (f *fakeNode) Promote(_ context.Context, r Promote) (Promoted, error) {
+	return Promoted{Feed: r.Feed, Actions: r.Actions, Warnings: []string{}}, f.note("Promote", asJSON(r))
+}
 func (f *fakeNode) Explain(_ context.Context, r Explain) (policy.Explained, error) {
 	return policy.Explained{Verdict: policy.OutcomeLog, Text: "log", Matches: []policy.MatchExplained{}, Notes: []string{}}, f.note("Explain", r)
 }

@@ -59,6 +59,8 @@ var samples = map[string]struct{ path, contentType, body string }{
 	"GET /v1/feeds/{pub}/{feed}/{log}/receipts":           {"/v1/feeds/a/b/1/receipts?pending=true", "", ""},
 	"POST /v1/feeds/{pub}/{feed}/{log}/recover":           {"/v1/feeds/a/b/1/recover", "", ""},
 	"POST /v1/explain":                                    {"/v1/explain", "application/json", `{"ref":"a.example/known/1#7"}`},
+	"POST /v1/policy/test":                                {"/v1/policy/test", "application/json", `{"feed":"a.example/known","action":"block"}`},
+	"POST /v1/policy/promote":                             {"/v1/policy/promote", "application/json", `{"feed":"a.example/known","action":"block"}`},
 	"POST /v1/retractions":                                {"/v1/retractions", "application/json", `{"since":"2026-11-23T08:00:00Z","reason":"duplicate"}`},
 	"GET /v1/events":                                      {"/v1/events", "", ""},
 	"POST /v1/selftest":                                   {"/v1/selftest", "", ""},
@@ -773,6 +775,20 @@ func TestVerbs(t *testing.T) {
 	for _, r := range []Explain{{}, {Hashes: []string{"md5:x"}, Ref: "a.example/known/1#7"}} {
 		if _, err := c.Explain(ctx, r); err == nil {
 			t.Errorf("Explain %+v: got no error", r)
+		}
+	}
+	distance := 7
+	replayed, err := c.PolicyTest(ctx, PolicyTest{Feed: "a.example/known", Actions: Actions{Action: "block"}, MaxDistance: &distance})
+	must(err)
+	equal(replayed, PolicyTested{Feed: "a.example/known", Decisions: 3, Block: PolicyShift{More: 2}, Samples: []PolicySample{}})
+	did(`PolicyTest {"feed":"a.example/known","action":"block","max_distance":7}`)
+	promoted, err := c.Promote(ctx, Promote{Feed: "a.example/known", Actions: Actions{Near: "review"}})
+	must(err)
+	equal(promoted, Promoted{Feed: "a.example/known", Actions: Actions{Near: "review"}, Warnings: []string{}})
+	did(`Promote {"feed":"a.example/known","action_near":"review"}`)
+	for _, r := range []Promote{{Feed: "a.example/known"}, {Actions: Actions{Action: "block"}}} {
+		if _, err := c.Promote(ctx, r); err == nil {
+			t.Errorf("Promote %+v: got no error", r)
 		}
 	}
 	batches, err := c.Batches(ctx)

@@ -65,6 +65,9 @@ type Verbs interface {
 	Answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error)
 	// Explain says which rule decides about an upload with these hashes, or with those of a record. It counts as no upload.
 	Explain(ctx context.Context, r Explain) (policy.Explained, error)
+	// PolicyTest replays the journal under another policy and changes nothing; Promote switches the actions of a followed feed.
+	PolicyTest(ctx context.Context, r PolicyTest) (PolicyTested, error)
+	Promote(ctx context.Context, r Promote) (Promoted, error)
 	// Scan hashes a stream and answers one verdict over all its hashes. ref is the caller's own, opaque.
 	Scan(ctx context.Context, r io.Reader, ref string) (policy.Verdict, error)
 

@@ -27,7 +27,7 @@ const (
 )
 
 // holdNames are the words for holds, in the order of their bits.
-var holdNames = []string{"suspended", "disputed", "known-good", "collision", "runaway", "closed-log", "damaged"}
+var holdNames = []string{"suspended", "disputed", "known-good", "collision", "runaway", "closed-log", "overdue", "damaged"}
 
 // Names are the words for the holds in h.
 func (h Hold) Names() (names []string) {

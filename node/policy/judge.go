@@ -166,23 +166,28 @@ func (p Policy) weigh(judged []judgement, hashes []feed.Hash, cands []*Candidate
 		if ownGood || c.Facts.Override == 0 && (good || sameBytes[c.Ref]) {
 			holds |= HoldKnownGood
 		}
-		trusted := j.rule.trusts(c.Facts.Verdict)
-		j.state = holds.state(trusted)
 		j.holds, j.good, j.ownGood = holds, good, ownGood
-
-		// Each doubt lowers the action by itself, not only the first that the state names: else an untrusted record, which is
-		// only logged, would rise to review by being suspended.
-		j.action = j.rule.action(j.strength).atMost(Block)
-		if !trusted {
-			j.capped, j.action = true, j.action.atMost(Log)
-		}
-		if holds != 0 || c.Use == feed.UseReview || j.stale() {
-			j.capped, j.action = true, j.action.atMost(Review)
-		}
+		j.decide()
 		judged = append(judged, j)
 	}
 	p.demandPublishers(judged)
 	return judged
+}
+
+// decide gives j its state and its action by its rule, its strength, what speaks against it and its feed's age.
+func (j *judgement) decide() {
+	trusted := j.rule.trusts(j.Facts.Verdict)
+	j.state = j.holds.state(trusted)
+
+	// Each doubt lowers the action by itself, not only the first that the state names: else an untrusted record, which is
+	// only logged, would rise to review by being suspended.
+	j.action = j.rule.action(j.strength).atMost(Block)
+	if !trusted {
+		j.capped, j.action = true, j.action.atMost(Log)
+	}
+	if j.holds != 0 || j.Use == feed.UseReview || j.stale() {
+		j.capped, j.action = true, j.action.atMost(Review)
+	}
 }
 
 // stale tells whether the feed's age forbids acting on j.
@@ -198,14 +203,18 @@ func (j *judgement) stale() bool {
 // one voice, and so is a publisher's endorsement of itself.
 func (p Policy) demandPublishers(judged []judgement) {
 	for i := range judged {
-		j := &judged[i]
-		j.voices = voices(judged, j)
-		if j.rule.Own {
-			continue // the operator needs nobody's leave for its own list
-		}
-		if p.MinPublishers >= 2 && j.voices < p.MinPublishers {
-			j.action = j.action.atMost(Review)
-		}
+		judged[i].voices = voices(judged, &judged[i])
+		p.demand(&judged[i])
+	}
+}
+
+// demand lowers j if fewer than MinPublishers say it.
+func (p Policy) demand(j *judgement) {
+	if j.rule.Own {
+		return // the operator needs nobody's leave for its own list
+	}
+	if p.MinPublishers >= 2 && j.voices < p.MinPublishers {
+		j.action = j.action.atMost(Review)
 	}
 }
 
