@@ -646,3 +646,18 @@ func TestKeyed(t *testing.T) {
 		t.Errorf("a key prints as %v", a)
 	}
 }
+
+// TestFirstLine: a journal is whole from its first line on, before anything is durable; so it is after a kill in its first second.
+func TestFirstLine(t *testing.T) {
+	d := newDesk(t)
+	d.decide(policy.OutcomeLog, "a.example/known/1#0")
+	d.verify()
+	left := filepath.Join(t.TempDir(), "journal") // what a kill leaves
+	d.must(os.CopyFS(left, os.DirFS(d.dir)))
+	j, err := Open(Options{Dir: left, Key: d.key, Now: func() time.Time { return d.clock }})
+	d.must(err)
+	defer j.Close()
+	if s := j.State(); s.Damage != "" {
+		t.Errorf("after a kill: %s", s.Damage)
+	}
+}

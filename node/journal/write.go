@@ -147,6 +147,11 @@ func (j *Journal) writeLocked() error {
 			return err
 		}
 	}
+	if j.heads == 0 { // lines without a head look like a journal whose end was cut off
+		if err := j.headLocked(true); err != nil {
+			return err
+		}
+	}
 	if err := j.rotateLocked(); err != nil {
 		return err
 	}
