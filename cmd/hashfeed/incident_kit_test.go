@@ -23,9 +23,9 @@ import (
 
 // A party is a node of the story: a folder, the program, and the daemon that runs it.
 type party struct {
-	t                   *testing.T
-	binary, dir         string
-	peer, address, door string // of the running daemon
+	t           *testing.T
+	binary, dir string
+	peer, door  string // of the running daemon
 }
 
 // newParty makes a node, with text at the end of its config.
@@ -177,26 +177,44 @@ func (p *party) uploads(files []upload) []answer {
 	token := p.get("token", "token", "create", "--scope", "match", "--json")
 	answers := make([]answer, len(files))
 	for i, f := range files {
-		r, err := http.NewRequest(http.MethodPost, p.door+"/v1/scan?ref="+f.ref, bytes.NewReader(f.data))
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer "+token)
-		r.Header.Set("Content-Type", "application/octet-stream")
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		text, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil || resp.StatusCode != http.StatusOK {
-			p.t.Fatalf("scan %s: status %d, %v: %s", f.ref, resp.StatusCode, err, text)
-		}
-		if err := json.Unmarshal(text, &answers[i]); err != nil {
-			p.t.Fatal(err)
-		}
+		p.ask(token, "/v1/scan?ref="+f.ref, "application/octet-stream", f.data, &answers[i])
 	}
 	return answers
+}
+
+// matches asks the host of each hash.
+func (p *party) matches(hashes []string) []answer {
+	p.t.Helper()
+	token := p.get("token", "token", "create", "--scope", "match", "--json")
+	var got struct{ Results []answer }
+	p.ask(token, "/v1/match", "application/json", []byte(`{"hashes":["`+strings.Join(hashes, `","`)+`"]}`), &got)
+	if len(got.Results) != len(hashes) {
+		p.t.Fatalf("%d answers to %d hashes", len(got.Results), len(hashes))
+	}
+	return got.Results
+}
+
+// ask sends a request to the API and reads the answer into v.
+func (p *party) ask(token, path, mediaType string, body []byte, v any) {
+	p.t.Helper()
+	r, err := http.NewRequest(http.MethodPost, p.door+path, bytes.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", mediaType)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		p.t.Fatalf("%s: status %d, %v: %s", path, resp.StatusCode, err, text)
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		p.t.Fatalf("%s: %v: %s", path, err, text)
+	}
 }
 
 // An upload is a file that a customer gives to the host.
