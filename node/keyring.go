@@ -24,7 +24,6 @@ type keyring struct {
 	node       p2pcrypto.PrivKey
 	id         peer.ID
 	witness    *crypto.PrivateKey
-	journal    *crypto.PrivateKey
 }
 
 func openKeyring(dir layout, name string, passphrase []byte) (*keyring, error) {
@@ -40,9 +39,6 @@ func openKeyring(dir layout, name string, passphrase []byte) (*keyring, error) {
 		return nil, fmt.Errorf("use node key: %w", err)
 	}
 	if k.witness, err = k.load(dir.witnessKey(), name+"/witness"); err != nil {
-		return nil, err
-	}
-	if k.journal, err = k.load(dir.journalKey(), name+"/journal"); err != nil {
 		return nil, err
 	}
 	return k, nil

@@ -27,12 +27,9 @@ func (n *Node) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]p
 		q := n.asker()
 		defer q.free()
 		v, err := q.ask(policy.Question{Hashes: hashes})
-		if err == nil {
-			n.awaitLine(ctx, n.decided(&v, hashes, api.RefOf(ctx)))
-		}
 		return []policy.Verdict{v}, err
 	}
-	answers, err := n.Answers(ctx, feed.HashesOf(hashes))
+	answers, err := n.Answers(ctx, hashes)
 	if err != nil {
 		return nil, err
 	}
@@ -40,29 +37,29 @@ func (n *Node) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]p
 }
 
 // Answers answers hashes, each by itself, as Match does. Those that match nothing cost little more than the lookup.
-func (n *Node) Answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error) {
-	answers, err := n.answers(ctx, hashes)
-	if err == nil {
-		n.decidedAll(ctx, &answers, hashes)
-	}
-	return answers, err
-}
-
-// answers are Answers that nobody was given yet.
-func (n *Node) answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error) {
+func (n *Node) Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers, error) {
 	q := n.asker()
 	defer q.free()
 	answers := policy.NewAnswers(hashes, q.misses)
-	for from := 0; from < hashes.Len(); from += askChunk {
+	for from := 0; from < len(hashes); from += askChunk {
 		if err := ctx.Err(); err != nil {
 			return policy.Answers{}, err
 		}
-		to := min(from+askChunk, hashes.Len())
+		to, kinds := min(from+askChunk, len(hashes)), 0
+		for i := from; i < to; i++ {
+			kinds |= 1 << hashes[i].Alg
+		}
 		for alg := feed.MD5; alg <= feed.VPDQ; alg++ {
-			if !hashes.Has(alg) || !matchable(alg) {
+			if kinds&(1<<alg) == 0 || !matchable(alg) {
 				continue
 			}
-			if err := q.askAll(&answers, hashes, alg, from, to); err != nil {
+			places := q.places[:0]
+			for i := from; i < to; i++ {
+				if hashes[i].Alg == alg {
+					places = append(places, i)
+				}
+			}
+			if err := q.askAll(&answers, hashes, places); err != nil {
 				return policy.Answers{}, err
 			}
 		}
@@ -70,25 +67,26 @@ func (n *Node) answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers
 	return answers, nil
 }
 
-// askAll asks for the hashes of a kind from … to-1, and puts the verdicts on those that match something.
-func (q *asker) askAll(answers *policy.Answers, hashes *feed.Hashes, alg feed.Alg, from, to int) (err error) {
-	var values []byte
-	values, q.places = hashes.Of(alg, from, to, q.value[:0], q.places[:0])
+// askAll asks for the hashes at some places, which are all of one kind, and puts the verdicts on those that match something.
+func (q *asker) askAll(answers *policy.Answers, hashes []feed.Hash, places []int) error {
+	alg := hashes[places[0]].Alg
 	q.held = q.held[:0]
-	if alg.Exact() {
-		if q.held, err = q.n.tables.Holds(q.held, match.Alg(alg), values); err != nil {
+	switch alg {
+	case feed.MD5, feed.SHA1, feed.SHA256:
+		q.value = q.value[:0]
+		for _, i := range places {
+			q.value = append(q.value, hashes[i].Value...)
+		}
+		var err error
+		if q.held, err = q.n.tables.Holds(q.held, match.Alg(alg), q.value); err != nil {
 			return fmt.Errorf("match %s: %w", alg, err)
 		}
 	}
-	for k, i := range q.places {
+	for k, i := range places {
 		if len(q.held) > 0 && !q.held[k] {
 			continue
 		}
-		q.one[0] = hashes.At(i)
-		found, truncated, err := q.lookUp(q.one[:])
-		if err == nil {
-			found, err = q.alike(found)
-		}
+		found, truncated, err := q.lookUp(hashes[i : i+1])
 		if err != nil {
 			return fmt.Errorf("match hash %d: %w", i, err)
 		}
@@ -111,12 +109,7 @@ func (n *Node) Scan(ctx context.Context, r io.Reader, ref string) (policy.Verdic
 	}
 	q := n.asker()
 	defer q.free()
-	hashes := QueryHashes(sum)
-	v, err := q.ask(policy.Question{Hashes: hashes, Note: sum.Note})
-	if err == nil {
-		n.awaitLine(ctx, n.decided(&v, hashes, ref))
-	}
-	return v, err
+	return q.ask(policy.Question{Hashes: QueryHashes(sum), Note: sum.Note})
 }
 
 // QueryHashes is what a file is looked up by: all that was computed of it, whatever the quality.
@@ -170,10 +163,7 @@ type asker struct {
 	*outlook
 	n      *Node
 	now    time.Time
-	asked  []feed.Hash // of the question: what is counted as one upload
-	asking bool        // somebody wants to know, and nothing was uploaded
-	places []int       // of hashes of one kind
-	one    [1]feed.Hash
+	places []int // of hashes of one kind
 	value  []byte
 	held   []bool // of the hashes at places, which may be listed
 	hits   []match.Hit
@@ -192,7 +182,7 @@ func (n *Node) asker() *asker {
 
 // free gives the asker back, when all is answered.
 func (q *asker) free() {
-	q.n, q.outlook, q.asked, q.asking = nil, nil, nil, false
+	q.n, q.outlook = nil, nil
 	if cap(q.found) > maxFoundKept {
 		q.found = nil
 	}
@@ -203,32 +193,21 @@ func (q *asker) free() {
 // ask looks a question's hashes up and lets the policy judge what they match.
 func (q *asker) ask(question policy.Question) (policy.Verdict, error) {
 	found, truncated, err := q.lookUp(question.Hashes)
-	if err == nil {
-		q.collided(question.Hashes, found)
-		found, err = q.alike(found)
-	}
 	if err != nil {
 		return policy.Verdict{}, err
 	}
-	about := q.questionOf(question.Hashes, truncated)
-	about.File, about.Note = question.File, question.Note
-	return policy.Judge(about, found, *q.policy, q.misses.Heads(), q.now), nil
-}
-
-// questionOf is the question of what was looked up.
-func (q *asker) questionOf(hashes []feed.Hash, truncated bool) policy.Question {
-	question := policy.Question{Hashes: hashes, Truncated: truncated, Listed: q.listed, Checked: []feed.Alg{}}
-	for _, h := range hashes {
+	question.Truncated, question.Listed, question.Checked = truncated, q.listed, []feed.Alg{}
+	for _, h := range question.Hashes {
 		if matchable(h.Alg) {
 			question.Checked = append(question.Checked, h.Alg)
 		}
 	}
-	return question
+	return policy.Judge(question, found, *q.policy, q.misses.Heads(), q.now), nil
 }
 
 // lookUp finds what hashes match, until the next lookUp; truncated: there is more.
 func (q *asker) lookUp(hashes []feed.Hash) (found []policy.Candidate, truncated bool, err error) {
-	q.found, q.asked = q.found[:0], hashes
+	q.found = q.found[:0]
 	for _, h := range hashes {
 		if !matchable(h.Alg) {
 			continue
@@ -296,16 +275,10 @@ func (q *asker) candidate(h feed.Hash, hit match.Hit, reach int) (c policy.Candi
 	default:
 		c.Holds |= policy.HoldClosedLog
 	}
-	if q.n.holdsKnownGood(body.body) {
-		c.Holds |= policy.HoldKnownGood
-	}
 	if r.damage != nil {
 		c.Holds |= policy.HoldDamaged // what the disk has lost may be its retraction
 	}
-	q.n.said.about(q.n, v, uint32(hit.ID), &c, charter.Answer.Duration(), q.now)
-	if q.ran(v, uint32(hit.ID), &c) {
-		c.Holds |= policy.HoldRunaway
-	}
+	q.n.said.about(q.n, v, uint32(hit.ID), &c)
 	return c, true, nil
 }
 

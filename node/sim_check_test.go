@@ -57,9 +57,8 @@ func (w *simWorld) check() {
 		if w.bug.live != nil {
 			w.bug.live(n)
 		}
-		answers, err := n.node.answers(context.Background(), feed.HashesOf(w.asked)) // which no journal keeps
+		verdicts, err := n.node.Match(context.Background(), w.asked, false)
 		w.must(err)
-		verdicts := answers.Verdicts()
 		w.tally.answers += len(verdicts)
 		view := simView{n, verdicts}
 		w.checkHeads(n)

@@ -17,9 +17,8 @@ func (w *simWorld) checkRebuilt(s simView) {
 	if w.bug.derived != nil {
 		w.bug.derived(again)
 	}
-	answers, err := again.answers(context.Background(), feed.HashesOf(w.asked))
+	verdicts, err := again.Match(context.Background(), w.asked, false)
 	w.must(err)
-	verdicts := answers.Verdicts()
 	for i := range verdicts {
 		live, err := json.Marshal(s.verdicts[i])
 		w.must(err)
@@ -39,7 +38,7 @@ func (w *simWorld) checkRebuilt(s simView) {
 // rebuilt is a node on the same store whose views and tables are made anew, as at a start. alter, if any, changes the records on the way.
 func rebuilt(n *Node, alter func(*view, []feed.Record)) (*Node, error) {
 	c := &Node{dir: n.dir, log: n.log, now: n.now, registry: n.registry, keys: n.keys, store: n.store, tables: match.New(match.Options{}), tokens: n.tokens,
-		said: newStatements(), doubts: n.doubts, news: newNews()}
+		said: newStatements()}
 	c.config.Store(n.config.Load())
 	selfTest, err := newSelfTest(c.tables)
 	if err != nil {

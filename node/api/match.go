@@ -17,7 +17,6 @@ type matchRequest struct {
 	Hashes  []string `json:"hashes"`
 	Partial bool     `json:"partial,omitempty"`  // a hash that can't be read is answered "error", the others nevertheless
 	OneFile bool     `json:"one_file,omitempty"` // the hashes are of one file: one verdict over them together
-	Ref     string   `json:"ref,omitempty"`      // the caller's own, opaque; only with one_file
 }
 
 type matchAnswer struct {
@@ -41,7 +40,7 @@ func (s *Server) match(w http.ResponseWriter, r *http.Request) error {
 type matchWork struct {
 	body     []byte
 	question question
-	hashes   feed.Hashes
+	hashes   typedHashes
 	answer   []byte
 }
 
@@ -66,7 +65,7 @@ func (s *Server) matchJSON(w http.ResponseWriter, r *http.Request) error {
 	if err := m.question.parse(m.body); err != nil {
 		return err
 	}
-	m.hashes.Clear()
+	m.hashes.clear()
 	failed, err := m.question.read(&m.hashes)
 	if err != nil {
 		return err
@@ -89,7 +88,7 @@ func (s *Server) matchJSON(w http.ResponseWriter, r *http.Request) error {
 
 // answerFile appends the verdict over all hashes.
 func (s *Server) answerFile(r *http.Request, m *matchWork) error {
-	verdicts, err := s.verbs.Match(WithRef(r.Context(), m.question.ref), m.hashes.List(), true)
+	verdicts, err := s.verbs.Match(r.Context(), m.hashes.list(), true)
 	if err != nil {
 		return err
 	}
@@ -102,7 +101,7 @@ func (s *Server) answerFile(r *http.Request, m *matchWork) error {
 
 // answerHashes appends the verdict on each hash, and between them those on what is none.
 func (s *Server) answerHashes(r *http.Request, m *matchWork, failed map[int]error) error {
-	answers, err := s.answers(r, &m.hashes)
+	answers, err := s.answers(r, m.hashes.list())
 	if err != nil {
 		return err
 	}
@@ -125,10 +124,10 @@ func (s *Server) answerHashes(r *http.Request, m *matchWork, failed map[int]erro
 }
 
 // answers asks for hashes one by one.
-func (s *Server) answers(r *http.Request, hashes *feed.Hashes) (policy.Answers, error) {
+func (s *Server) answers(r *http.Request, hashes []feed.Hash) (policy.Answers, error) {
 	answers, err := s.verbs.Answers(r.Context(), hashes)
-	if err == nil && answers.Len() != hashes.Len() {
-		err = fmt.Errorf("match: %d verdicts for %d hashes", answers.Len(), hashes.Len())
+	if err == nil && answers.Len() != len(hashes) {
+		err = fmt.Errorf("match: %d verdicts for %d hashes", answers.Len(), len(hashes))
 	}
 	return answers, err
 }
@@ -140,21 +139,15 @@ func unreadable(err error) *policy.Verdict {
 }
 
 // read reads the question's hashes into list; failed says why some can't be read, by index.
-func (q *question) read(list *feed.Hashes) (failed map[int]error, err error) {
+func (q *question) read(list *typedHashes) (failed map[int]error, err error) {
 	if q.oneFile && q.partial {
 		return nil, malformed("one_file and partial exclude each other: a verdict over some of a file's hashes would pass for one over all")
-	}
-	if len(q.ref) > maxRef {
-		return nil, malformed("ref: longer than %d bytes", maxRef)
-	}
-	if q.ref != "" && !q.oneFile {
-		return nil, malformed("ref is of one file: it wants one_file")
 	}
 	if q.oneFile && len(q.hashes) == 0 {
 		return nil, malformed("one_file wants at least one hash")
 	}
 	for i, text := range q.hashes {
-		err := list.Parse(text)
+		err := list.add(text)
 		switch {
 		case err == nil:
 		case q.partial:

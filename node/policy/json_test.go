@@ -58,9 +58,7 @@ func random(r *rand.Rand, v reflect.Value) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).Tag.Get("json") != "-" {
-				random(r, v.Field(i))
-			}
+			random(r, v.Field(i))
 		}
 	default:
 		panic("a verdict has a " + v.Type().String())
