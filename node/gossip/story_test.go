@@ -236,7 +236,11 @@ func TestSuspension(t *testing.T) {
 		w.apart(host)
 		time.Sleep(time.Minute)
 		p.suspend(4)
-		time.Sleep(100 * time.Hour)
+		away := 100 * time.Hour
+		if raceEnabled { // its own runtime dies of a segmentation fault in days of fake time
+			away = time.Hour
+		}
+		time.Sleep(away)
 		w.sever(nil)
 		w.same(time.Minute, p.name, hotline, liaison, host)
 	})
