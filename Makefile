@@ -3,7 +3,7 @@ export CGO_ENABLED ?= 0
 GO ?= go
 FUZZTIME ?= 10s
 
-.PHONY: build test race fuzz lint bench demo test-full soak reliability simulation
+.PHONY: build test race race-gossip fuzz lint bench demo test-full soak reliability simulation
 
 build:
 	$(GO) build -trimpath -o bin/hashfeed ./cmd/hashfeed
@@ -11,8 +11,13 @@ build:
 test:
 	$(GO) test -timeout 20m $(TESTFLAGS) ./...
 
+# race leaves out node/gossip: of its hundred networks in fake time the detector's own runtime dies in one now and then (Go 1.26.8: SIGSEGV below
+# runtime.(*timer).maybeRunChan, in a select that runs a timer of a synctest bubble). race-gossip tries it all the same.
 race:
-	CGO_ENABLED=1 $(GO) test -race -timeout 40m $(TESTFLAGS) ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m $(TESTFLAGS) $$($(GO) list ./... | grep -v '/node/gossip$$')
+
+race-gossip:
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m $(TESTFLAGS) ./node/gossip
 
 # test-full runs the tests that have a longer form, in that form. HARM is those of them that do harm.
 HARM = Killed|PowerCut|Fault|Flip|DiskFull|Hostile|Simul
