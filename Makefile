@@ -3,7 +3,7 @@ export CGO_ENABLED ?= 0
 GO ?= go
 FUZZTIME ?= 10s
 
-.PHONY: build test race race-gossip fuzz lint bench demo test-full soak reliability simulation
+.PHONY: build test race race-gossip fuzz lint bench bench-match knowngood demo test-full soak reliability simulation
 
 build:
 	$(GO) build -trimpath -o bin/hashfeed ./cmd/hashfeed
@@ -42,8 +42,20 @@ fuzz:
 lint:
 	sh .ci/lint
 
+# knowngood makes the built-in list of known-good files anew, from Debian and npm packages: minutes, and a network.
+knowngood:
+	$(GO) run ./node/knowngood/generate
+
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+
+# bench-match measures the tables beside FAISS (Debian's python3-faiss), Redis (redis-server), Go's map and reading all, checks every
+# answer, and writes the tables of docs/benchmarks.md. SIZES may have 50000000: an hour and 20 GB of memory.
+SIZES ?= 1000000 10000000
+ROUNDS ?= 5
+PYTHON ?= /usr/bin/python3
+bench-match:
+	HASHFEED_BENCH_MATCH="$(SIZES)" HASHFEED_BENCH_ROUNDS=$(ROUNDS) HASHFEED_BENCH_PYTHON=$(PYTHON) $(GO) test -count=1 -timeout 4h -v -run '^TestPeers$$' ./node/match | python3 .ci/tables docs/benchmarks.md
 
 demo: build
 	bin/hashfeed demo

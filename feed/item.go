@@ -171,6 +171,14 @@ func (it *Item) Records() []Position {
 // Retracted reports whether its newest record is a retract, whatever the limit.
 func (it *Item) Retracted() bool { return it.live() == it.len() }
 
+// Retract returns its newest non-void retract, if there is one.
+func (it *Item) Retract() (Position, bool) {
+	if it.more == nil || it.more.retract == 0 {
+		return Position{}, false
+	}
+	return it.more.retract.position(), true
+}
+
 // latest returns the record whose body lists the item's hashes in the tables: the newest one in force after any record since the newest
 // retract, whatever the limit. Since no revise drops a hash, its hashes are those of all bodies that a limit may bring into force.
 func (it *Item) latest() (index int, ok bool) {

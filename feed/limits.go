@@ -116,6 +116,7 @@ const (
 	MaxExtension = 1 << 24
 
 	snapshotBlock    = 64 << 10 // bytes of values after which a block of a snapshot ends
+	snapshotStep     = 1 << 20  // items that get their memory at once, 60 MB: a snapshot that tells of more than it has takes no more than that
 	maxSnapshotBlock = 1 << 20  // bytes of a block that is read: snapshotBlock and one value, an item of 64 records or a hold of 9,999 logs
 
 	maxPartPath   = 64       // bytes of "tile/entries/x001/…/000.p/255"; the longest we write has 41

@@ -53,8 +53,13 @@ func (p *PendingBatch) Origin() Origin { return p.batch.origin }
 func (p *PendingBatch) Text() []byte { return slices.Clone(p.text) }
 
 // ID names the proposal by what is signed: the first 8 bytes of the SHA-256 of its text, in hex.
-func (p *PendingBatch) ID() string {
-	sum := sha256.Sum256(p.text)
+func (p *PendingBatch) ID() string { return batchID(p.text) }
+
+// BatchID names the batch that a checkpoint was signed for, by what was signed, as [PendingBatch.ID] does.
+func (cp Checkpoint) BatchID() string { return batchID(checkpointText(cp.Origin, cp.Size, cp.Root)) }
+
+func batchID(text []byte) string {
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])
 }
 

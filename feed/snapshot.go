@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 )
 
@@ -293,6 +294,7 @@ func LoadState(in io.Reader, body func(Position) ([]byte, error), sizes []uint64
 	r := &snapshotReader{in: in, sizes: sizes}
 	s := NewState(Rules{}, body)
 	r.state(s)
+	r.beside.Wait()
 	if r.err == nil && len(r.rest) > 0 {
 		r.fail("more than a snapshot")
 	}
@@ -309,6 +311,8 @@ type snapshotReader struct {
 	block []byte
 	rest  []byte
 	err   error
+
+	beside sync.WaitGroup // of what populates memory, while it is filled
 }
 
 func (r *snapshotReader) fail(why string) {
@@ -507,12 +511,13 @@ func (r *snapshotReader) within(n, end uint64) uint64 {
 	return n
 }
 
-// items reads the items, a chunk of them at a time: they lie side by side.
+// items reads the items, many at a time: they lie side by side.
 func (r *snapshotReader) items(s *State, logs []*logState, count uint64) {
 	last := Item{}
 	for n := uint64(0); n < count && r.err == nil; {
-		slab := make([]Item, min(count-n, chunkSize))
-		s.items.reserve(n + uint64(len(slab)) - 1)
+		slab := inHugePages(make([]Item, min(count-n, snapshotStep)))
+		r.beside.Go(func() { populate(slab) })
+		s.items.reserve(n + uint64(len(slab)))
 		for i := range slab {
 			r.next()
 			if r.item(&slab[i], &last, logs, uint32(n)); r.err != nil {
@@ -536,9 +541,17 @@ func (r *snapshotReader) own(logs []*logState, at place, n uint32) {
 		r.fail("it tells of a record that isn't here")
 		return
 	}
-	owner := &logs[p.Log-1].owner
-	owner.reserve(p.Index)
-	owner.at(p.Index).Store(n + 1)
+	logs[p.Log-1].own(p.Index, n)
+}
+
+// own says of a record below size, of a log that is being loaded, that it is item n's.
+func (l *logState) own(index uint64, n uint32) {
+	slot := l.owner.at(index)
+	if slot == nil {
+		l.owner.reserve(min(index+snapshotStep, l.size.Load()))
+		slot = l.owner.at(index)
+	}
+	slot.Store(n + 1)
 }
 
 func (r *snapshotReader) item(it, last *Item, logs []*logState, n uint32) {
@@ -616,8 +629,7 @@ func (r *snapshotReader) owners(l *logState, items uint64) {
 		if r.err != nil {
 			return
 		}
-		l.owner.reserve(index)
-		l.owner.at(index).Store(uint32(n))
+		l.own(index, uint32(n-1))
 		last = index + 1
 	}
 }

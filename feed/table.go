@@ -39,11 +39,21 @@ func (c *chunks[T]) grow(n uint64) *T {
 	return &dir[n/chunkSize][n%chunkSize]
 }
 
-// reserve makes the slot of n and all below it.
+// reserve makes the slots below n. Those that aren't there yet lie side by side, many in a huge page.
 func (c *chunks[T]) reserve(n uint64) {
-	if c.at(n) == nil {
-		c.grow(n)
+	var dir []*[chunkSize]T
+	if p := c.dir.Load(); p != nil {
+		dir = *p
 	}
+	want := int((n + chunkSize - 1) / chunkSize)
+	if want <= len(dir) {
+		return
+	}
+	more := inHugePages(make([][chunkSize]T, want-len(dir)))
+	for i := range more {
+		dir = append(dir, &more[i])
+	}
+	c.dir.Store(&dir)
 }
 
 // idTable finds items by id: open addressing over words of hash (32 bits) and item number + 1. The items themselves hold the ids, so an
@@ -116,14 +126,14 @@ func (t *idTable) fill(count uint64, id func(n uint64) *ItemID) {
 	for i := 1; i < parts; i++ {
 		next[i] += next[i-1]
 	}
-	sorted := make([]uint64, count)
+	sorted := inHugePages(make([]uint64, count))
 	for n := range count {
 		w := word(n)
 		p := part(w)
 		sorted[next[p]] = w
 		next[p]++
 	}
-	slots := make([]atomic.Uint64, size)
+	slots := inHugePages(make([]atomic.Uint64, size))
 	for _, word := range sorted {
 		place64(slots, word)
 	}

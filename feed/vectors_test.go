@@ -421,11 +421,12 @@ func corpora(t *testing.T) map[string]map[string]any {
 		"FuzzParseHash": {hex.EncodeToString(made(1, 16)), "md5:" + hex.EncodeToString(made(1, 16)), "SHA1:" + hex.EncodeToString(made(2, 20)),
 			strings.ToUpper(hex.EncodeToString(made(3, 32))), "pdq:" + hex.EncodeToString(made(3, 32)) + ":100", "pdq_full:" + hex.EncodeToString(made(3, 32)) + ":0",
 			"photodna:" + hex.EncodeToString(made(4, 144)), "photodna:" + strings.Repeat("QUJD", 48), "vpdq:81", "md5:", ""},
-		"FuzzParseVerdict": {"baseline", "national", "doubtful", "test", "Test", ""},
-		"FuzzParseMedia":   {"image", "video", "audio", ""},
-		"FuzzParseReason":  {"false-positive", "withdrawn-by-subject", "known-good", "upheld", "retracted", "reason", ""},
-		"FuzzParseAlg":     {"md5", "sha1", "sha256", "pdq", "pdq_full", "photodna", "vpdq", "sha512", ""},
-		"FuzzParseSource":  {"ncmec:A2", "a:b:c", ":", "A:b", ""},
+		"FuzzParseVerdict":  {"baseline", "national", "doubtful", "test", "Test", ""},
+		"FuzzParseMedia":    {"image", "video", "audio", ""},
+		"FuzzParseReason":   {"false-positive", "withdrawn-by-subject", "known-good", "upheld", "retracted", "reason", ""},
+		"FuzzParseOverride": {"reviewed", "legal", "test", "Legal", ""},
+		"FuzzParseAlg":      {"md5", "sha1", "sha256", "pdq", "pdq_full", "photodna", "vpdq", "sha512", ""},
+		"FuzzParseSource":   {"ncmec:A2", "a:b:c", ":", "A:b", ""},
 	} {
 		for i, s := range texts {
 			seed(target, fmt.Sprint("seed-", i), s)

@@ -55,7 +55,7 @@ func (n *Node) Retract(ctx context.Context, ref feed.Ref, reason feed.Reason) (a
 	if err != nil {
 		return api.Published{}, err
 	}
-	until := n.holdMeanwhile(v, it)
+	until, _ := n.holdMeanwhile(v, it)
 	published, err := n.signOne(ctx, v, record)
 	if err != nil {
 		return api.Published{}, stillHeld(err, until)
@@ -101,6 +101,14 @@ func (n *Node) Revise(ctx context.Context, ref feed.Ref, r api.Revision) (api.Pu
 			return api.Published{}, badRequest(err)
 		}
 	}
+	if override, err := parseOverride(r.OverrideKnownGood); err != nil {
+		return api.Published{}, err
+	} else if override != 0 {
+		facts.Override = override
+	}
+	if err := n.guardKnownGood(hashes, facts.Override); err != nil {
+		return api.Published{}, err
+	}
 	newSource, err := setFacts(&facts, r.VerifiedBy, r.Severity, r.AgeBand, r.NotBefore, r.Source)
 	if err != nil {
 		return api.Published{}, err
@@ -121,19 +129,43 @@ func (n *Node) Revise(ctx context.Context, ref feed.Ref, r api.Revision) (api.Pu
 
 // latestBody is the newest body of an item that is here and lists something.
 func (n *Node) latestBody(v *view, it *feed.Item) (feed.Body, error) {
+	return listedBody(it, n.reader(v))
+}
+
+// bodyHere is latestBody where none needs to be here.
+func (n *Node) bodyHere(v *view, it *feed.Item) (body feed.Body, ok bool, err error) {
+	return newestBody(it, n.reader(v))
+}
+
+// reader reads records of a feed.
+func (n *Node) reader(v *view) func(feed.Position) (feed.Record, error) {
+	return func(p feed.Position) (feed.Record, error) { return n.store.Record(v.name.Log(p.Log), p.Index) }
+}
+
+// listedBody is newestBody, and a refusal where there is none any more.
+func listedBody(it *feed.Item, read func(feed.Position) (feed.Record, error)) (feed.Body, error) {
+	body, ok, err := newestBody(it, read)
+	if err == nil && !ok {
+		err = conflict("no body of this item is here any more: its hashes were erased; publish it anew")
+	}
+	return body, err
+}
+
+// newestBody is the newest body of an item that can be read; not ok: all were erased.
+func newestBody(it *feed.Item, read func(feed.Position) (feed.Record, error)) (body feed.Body, ok bool, err error) {
 	for _, p := range slices.Backward(it.Records()) {
-		record, err := n.store.Record(v.name.Log(p.Log), p.Index)
+		record, err := read(p)
 		if err != nil {
-			return feed.Body{}, err
+			return feed.Body{}, false, err
 		}
 		if len(record.Body) == 0 {
 			continue
 		}
 		if body, err := feed.ParseBody(record.Body); err == nil {
-			return body, nil
+			return body, true, nil
 		}
 	}
-	return feed.Body{}, conflict("no body of this item is here any more: its hashes were erased; publish it anew")
+	return feed.Body{}, false, nil
 }
 
 // Endorse says in the own feed that another publisher's record is right.
@@ -193,7 +225,8 @@ func (n *Node) Dispute(ctx context.Context, ref feed.Ref, reason feed.Reason) (a
 	return published, nil
 }
 
-// Resolve answers the disputes of an own record: it stands, or the item is retracted.
+// Resolve answers the disputes of an own record: it stands, or the item is retracted. Of another publisher's record --uphold ends what this node
+// holds against it.
 func (n *Node) Resolve(ctx context.Context, ref feed.Ref, r api.Resolution) (api.Published, error) {
 	if r.Uphold == r.Retract {
 		return api.Published{}, badRequest(fmt.Errorf("a dispute is either upheld or ends in a retraction"))
@@ -210,6 +243,14 @@ func (n *Node) Resolve(ctx context.Context, ref feed.Ref, r api.Resolution) (api
 	}
 	n.signing.Lock()
 	defer n.signing.Unlock()
+	var released api.Published
+	if r.Uphold {
+		var err error
+		var over bool
+		if released, over, err = n.upholdHere(ctx, ref); err != nil || over {
+			return released, err
+		}
+	}
 	v, it, err := n.ownItem(ref)
 	if err != nil {
 		return api.Published{}, err
@@ -227,7 +268,8 @@ func (n *Node) Resolve(ctx context.Context, ref feed.Ref, r api.Resolution) (api
 		if err != nil {
 			return api.Published{}, err
 		}
-		records, until = append(records, record), n.holdMeanwhile(v, it)
+		records = append(records, record)
+		until, _ = n.holdMeanwhile(v, it)
 	}
 	disputes := 0
 	for _, t := range n.said.standing(n, v, item) {
@@ -235,16 +277,14 @@ func (n *Node) Resolve(ctx context.Context, ref feed.Ref, r api.Resolution) (api
 			continue
 		}
 		disputes++
-		dispute, err := n.store.Record(t.at.Origin, t.at.Index)
-		if err != nil {
-			return api.Published{}, err
-		}
-		record, err := headRecord(feed.Head{Op: feed.OpResolve, Time: n.unix(), Reason: outcome,
-			Subject: feed.Subject{Origin: t.at.Origin, Index: t.at.Index, Leaf: feed.LeafHash(dispute.Head)}}, nil)
+		record, err := n.resolution(t, outcome)
 		if err != nil {
 			return api.Published{}, err
 		}
 		records = append(records, record)
+	}
+	if disputes == 0 && released.Ref != "" {
+		return released, nil
 	}
 	if disputes == 0 {
 		return api.Published{}, conflict("no dispute of %s is open", ref)

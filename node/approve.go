@@ -126,9 +126,16 @@ func (n *Node) batchInfo(p *pending) api.Batch {
 	b.Proposed = timeText(p.file.Proposed)
 	b.Needs = p.v.reading.Load().chain.Newest().Signer.K
 	b.Signers, b.Signed = p.signers(n.ownSigner(p.v))
-	for _, r := range p.proposal.Records() {
-		if body, err := feed.ParseBody(r.Body); err == nil && n.policy.Load().KnownGood.Has(body.Hashes...) {
+	for i, r := range p.proposal.Records() {
+		body, err := feed.ParseBody(r.Body)
+		if len(r.Body) == 0 || err != nil {
+			continue
+		}
+		if alg, source, ok := n.findKnown(body.Hashes); ok {
 			b.KnownGood++
+			if i < len(b.Sample) {
+				b.Sample[i].KnownGood = fmt.Sprintf("by its %s, %s", alg, source)
+			}
 		}
 	}
 	return b
@@ -140,6 +147,9 @@ func (n *Node) Approve(ctx context.Context, id, text string) (api.Approved, erro
 	defer n.signing.Unlock()
 	p, err := n.ownPending(id)
 	if err != nil {
+		return api.Approved{}, err
+	}
+	if err := n.guardBatch(p); err != nil {
 		return api.Approved{}, err
 	}
 	if text != "" {
@@ -175,6 +185,9 @@ func (n *Node) Approve(ctx context.Context, id, text string) (api.Approved, erro
 // publishPending makes the signatures of a batch complete with this node's own, and publishes it.
 func (n *Node) publishPending(ctx context.Context, p *pending) error {
 	if err := n.maySign(ctx, p.v); err != nil {
+		return err
+	}
+	if err := n.guardBatch(p); err != nil {
 		return err
 	}
 	chain := p.v.reading.Load().chain

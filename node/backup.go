@@ -29,7 +29,7 @@ import (
 //	feeds/<pub>_<feed>/<log>/receipts   "<size> <cosignature line>" a line: what members have stored
 //	feeds/<pub>_<feed>/<log>/cosigned   "<size> <root in hex> <unix>": what this node has cosigned last
 //	feeds/<pub>_<feed>/<log>/erased     an index a line: bodies that were erased here
-//	files/…                       all other files under DIR: config, keys, tokens, evidence
+//	files/…                       all other files under DIR: config, keys, tokens, evidence, the journal
 //
 // The database itself isn't copied: Badger's own backup may see a part of a transaction. What is written is read as any reader reads it, so that it
 // is consistent feed by feed, and is verified when it is restored as if a stranger had sent it. The store's part comes through the
@@ -70,6 +70,7 @@ func feedFolder(name feed.Name) string {
 
 // Backup writes what the store holds, as a tar archive that ends with a mark, so that one that was cut off isn't taken for all.
 func (n *Node) Backup(ctx context.Context, w io.Writer) error {
+	n.journal.Flush() // its files are copied as they are, after this
 	out := tar.NewWriter(w)
 	head := backupHead{Format: backupFormat, Name: n.config.Load().Name, Version: Version, Time: timeText(n.unix()), Feeds: []backupFeed{}, LeftOut: []backupAbsent{}}
 	var names []feed.Name

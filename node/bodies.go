@@ -9,8 +9,7 @@ import (
 
 // bodyCache keeps the bodies that lookups have matched last: what is uploaded once is often uploaded again, and to read a record from the store
 // takes longer than all the rest of an answer. Each body has one place, so that the cache is bounded and takes no lock. A record never
-// changes, and one of another copy of its log is another view's. One that the store has erased since, which takes a retract, is asked for no more and
-// goes when its place is taken.
+// changes, and one of another copy of its log is another view's. One that is erased is dropped.
 type bodyCache [cachedBodies]atomic.Pointer[cachedBody]
 
 type cachedBody struct {
@@ -23,7 +22,7 @@ type cachedBody struct {
 
 // bodyAt is the body of the record at p of a view, which has one in force there. It is for reading.
 func (n *Node) bodyAt(v *view, p feed.Position) (*cachedBody, error) {
-	place := &n.bodies[(v.serial*0x9e3779b97f4a7c15^uint64(p.Log)<<32^p.Index)%cachedBodies]
+	place := n.bodyPlace(v, p)
 	if c := place.Load(); c != nil && c.view == v.serial && c.at == p {
 		return c, nil
 	}
@@ -42,4 +41,15 @@ func (n *Node) bodyAt(v *view, p feed.Position) (*cachedBody, error) {
 	}
 	place.Store(c)
 	return c, nil
+}
+
+func (n *Node) bodyPlace(v *view, p feed.Position) *atomic.Pointer[cachedBody] {
+	return &n.bodies[(v.serial*0x9e3779b97f4a7c15^uint64(p.Log)<<32^p.Index)%cachedBodies]
+}
+
+// dropBody forgets the body of the record at p of a view, if it was kept.
+func (n *Node) dropBody(v *view, p feed.Position) {
+	if c := n.bodyPlace(v, p).Load(); c != nil && c.view == v.serial && c.at == p {
+		n.bodyPlace(v, p).CompareAndSwap(c, nil)
+	}
 }

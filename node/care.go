@@ -57,6 +57,7 @@ func (n *Node) careAlarms(say func(code, about, text, remedy string, since time.
 	if findings, since, _ := n.care.last(); findings > 0 {
 		say(alarmDamaged, "", fmt.Sprintf("the last walk through everything stored had %d findings", findings), "hashfeed fsck --repair", since)
 	}
+	n.journalAlarms(say)
 	for _, name := range n.store.Feeds() {
 		if _, ok := n.store.Chain(name); ok {
 			continue // its view tells

@@ -15,6 +15,7 @@ import (
 	"hashfeed/crypto"
 	"hashfeed/feed"
 	"hashfeed/node/api"
+	"hashfeed/node/knowngood"
 )
 
 // fileCheck reads the node's files outside of the store: config, keys, tokens, members, evidence. It needs no node that opens, so
@@ -51,6 +52,17 @@ func (c *fileCheck) run() {
 	c.feeds()
 	if _, err := readJSONLines(c.dir.tokens(), maxTokenFile, storedToken.check); err != nil {
 		c.damaged("tokens", c.dir.tokens(), err, "the node doesn't start", "delete the file and make the tokens anew: hashfeed token create")
+	}
+	if _, err := readJSONLines(c.dir.doubts(), maxDoubtFile, doubt.check); err != nil {
+		c.damaged("doubts", c.dir.doubts(), err, "what was held for matching too much isn't any more", "delete the file: what matches too much again is held again")
+	}
+	if _, err := readJSONLines(c.dir.known(), maxKnownFile, knownGood.check); err != nil {
+		c.damaged("knowngood", c.dir.known(), err, "the node doesn't start", "delete the file and add the files anew: hashfeed knowngood add")
+	}
+	for _, path := range c.config.KnownGood.Bloom {
+		if _, err := knowngood.OpenBloom(c.dir.bloom(path)); err != nil {
+			c.damaged("knowngood", c.dir.bloom(path), err, "the node doesn't start", "fetch the filter again, or take it out of [knowngood] bloom")
+		}
 	}
 	c.evidence()
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"hashfeed/feed"
+	"hashfeed/node/knowngood"
 	"hashfeed/node/policy"
 )
 
@@ -58,12 +59,18 @@ type Config struct {
 	// Presence is open or hidden. Default open. A hidden node announces no address and dials only the publishers of its feeds.
 	Presence string `toml:"presence" json:"presence"`
 
-	Limits  Limits   `toml:"limits" json:"limits"`
-	Own     Own      `toml:"own" json:"own"`
-	Policy  Judging  `toml:"policy" json:"policy"`
-	Monitor Monitor  `toml:"monitor" json:"monitor"`
-	Peers   []Peer   `toml:"peer" json:"peer"`
-	Follow  []Follow `toml:"follow" json:"follow"`
+	Limits    Limits    `toml:"limits" json:"limits"`
+	Own       Own       `toml:"own" json:"own"`
+	Policy    Judging   `toml:"policy" json:"policy"`
+	Monitor   Monitor   `toml:"monitor" json:"monitor"`
+	KnownGood KnownGood `toml:"knowngood" json:"knowngood"`
+	Journal   Keeping   `toml:"journal" json:"journal"`
+	Peers     []Peer    `toml:"peer" json:"peer"`
+	Follow    []Follow  `toml:"follow" json:"follow"`
+	Notify    []Notify  `toml:"notify" json:"notify"`
+
+	// Sources are the sources of lists that import takes, and how far each is trusted.
+	Sources []SourceConfig `toml:"source" json:"source"`
 }
 
 // Limits bound what the node spends. Sizes are written like "256 MiB", or as a number of bytes.
@@ -111,6 +118,25 @@ type Judging struct {
 	// MinPublishers is how many different publishers must list or endorse the same before anything is done beyond review. Default 1.
 	// Own feeds need no second.
 	MinPublishers int `toml:"min_publishers" json:"min_publishers"`
+
+	// Breaker is how many different uploads a record may match within an hour; one that matches more is held here: it blocks nothing any more,
+	// its publisher is told, and status shows it until it is released (hashfeed resolve REF --uphold) or retracted. Default 100: few listed
+	// pictures come in a hundred different files within an hour, and a logo that was listed by mistake does within minutes. 0 holds nothing
+	// more; what is held stays so. Uploads are told apart by their hashes, so that one file that is sent a thousand times is one.
+	Breaker int `toml:"breaker" json:"breaker"`
+}
+
+// KnownGood says what is known to be harmless, beside the built-in list and what `hashfeed knowngood add` added: nobody lists it here without an
+// override, and it is never blocked.
+type KnownGood struct {
+	// Bloom are Bloom filter files in DCSO's format, such as CIRCL's hashlookup: paths, absolute or below the node's directory. Default none. They are
+	// mapped into memory, 1 GiB at most each. A file that can't be used stops the start, and at a reload leaves all as it was; replace one by
+	// renaming another over it, never in place. Whoever can write the file can keep anything from being blocked.
+	Bloom []string `toml:"bloom" json:"bloom"`
+
+	// MaxDistance is how far, in bits, a picture's pdq may be from a known-good one's to count as known good. Default 31, which is also the most; 0
+	// takes only equal ones. Smaller values let pictures be blocked that are known ones in another size or format.
+	MaxDistance int `toml:"max_distance" json:"max_distance"`
 }
 
 // Monitor is the public audit: a listener without tokens at which anybody can check the own feeds and see what was listed and retracted by
@@ -190,11 +216,13 @@ func (b Bytes) MarshalText() ([]byte, error) {
 }
 
 const (
-	maxConfig    = 1 << 20 // bytes of hashfeed.toml: a thousand follows are a tenth of it
-	maxSizeLimit = 1 << 50 // bytes; a larger limit is a slip
-	maxDistance  = 48      // bits; see Follow.MaxDistance. The match tables would go to policy.MaxDistance
-	maxSquare    = 100_000 // see Follow.MaxSquare. Of 100,000 pictures of ImageNet the nearest strangers were 232,274 apart
-	nearDistance = 31      // bits: the reference's recommendation, and what own feeds are matched with
+	maxConfig    = 1 << 20   // bytes of hashfeed.toml: a thousand follows are a tenth of it
+	maxSizeLimit = 1 << 50   // bytes; a larger limit is a slip
+	maxDistance  = 48        // bits; see Follow.MaxDistance. The match tables would go to policy.MaxDistance
+	maxSquare    = 100_000   // see Follow.MaxSquare. Of 100,000 pictures of ImageNet the nearest strangers were 232,274 apart
+	maxBreaker   = 1_000_000 // uploads an hour: more than a node answers
+	nearDistance = 31        // bits: the reference's recommendation, and what own feeds are matched with
+	maxBlooms    = 16        // filters: each costs a lookup of every hash that matches something
 )
 
 // DefaultConfig returns the config of a role with nothing set but the role.
@@ -210,11 +238,15 @@ func DefaultConfig(role string) Config {
 			Memory: 2 << 30, Reserve: 256 << 20, Connections: 64, Streams: 1024, Requests: 256,
 			ScanBytes: 256 << 20, DecodeBytes: 64 << 20, Pixels: 100_000_000,
 		},
-		Own:     Own{Action: policy.Block, ActionNear: policy.Block, ActionWeak: policy.Block},
-		Policy:  Judging{MinPublishers: 1},
-		Monitor: Monitor{Feeds: []string{}},
-		Peers:   []Peer{},
-		Follow:  []Follow{},
+		Own:       Own{Action: policy.Block, ActionNear: policy.Block, ActionWeak: policy.Block},
+		Policy:    Judging{MinPublishers: 1, Breaker: 100},
+		Monitor:   Monitor{Feeds: []string{}},
+		KnownGood: KnownGood{Bloom: []string{}, MaxDistance: knowngood.MaxWithin},
+		Journal:   defaultKeeping,
+		Peers:     []Peer{},
+		Follow:    []Follow{},
+		Notify:    []Notify{},
+		Sources:   []SourceConfig{},
 	}
 	if role == RoleHotline { // many read it
 		c.Limits.Connections, c.Limits.Streams = 512, 8192
@@ -292,6 +324,9 @@ func parseConfig(name string, text []byte) (Config, error) {
 		f.OnStale = cmp.Or(f.OnStale, policy.Keep)
 		c.Follow = append(c.Follow, f)
 	}
+	for i := range c.Notify {
+		c.Notify[i].setDefaults()
+	}
 	if err := c.check(); err != nil {
 		return Config{}, fmt.Errorf("%s: %w", name, err)
 	}
@@ -351,9 +386,24 @@ func (c *Config) check() error {
 	if err := checkSquare(c.Own.MaxSquare); err != nil {
 		problems = append(problems, fmt.Errorf("[own] %w", err))
 	}
-	if c.Policy.MinPublishers < 1 || c.Policy.MinPublishers > 100 {
-		bad("[policy] min_publishers %d: want 1 to 100", c.Policy.MinPublishers)
+	if c.Policy.MinPublishers < 1 || c.Policy.MinPublishers > maxPublishers {
+		bad("[policy] min_publishers %d: want 1 to %d", c.Policy.MinPublishers, maxPublishers)
 	}
+	if c.Policy.Breaker < 0 || c.Policy.Breaker > maxBreaker {
+		bad("[policy] breaker %d: want 0 to %d", c.Policy.Breaker, maxBreaker)
+	}
+	if c.KnownGood.MaxDistance < 0 || c.KnownGood.MaxDistance > knowngood.MaxWithin {
+		bad("[knowngood] max_distance %d: want 0 to %d", c.KnownGood.MaxDistance, knowngood.MaxWithin)
+	}
+	if len(c.KnownGood.Bloom) > maxBlooms {
+		bad("[knowngood] bloom: %d files: want at most %d", len(c.KnownGood.Bloom), maxBlooms)
+	}
+	for _, path := range c.KnownGood.Bloom {
+		if path == "" {
+			bad("[knowngood] bloom: a path is empty")
+		}
+	}
+	problems = append(problems, c.Journal.check()...)
 	if c.Monitor.Listen != "" {
 		if err := CheckAPI(c.Monitor.Listen); err != nil {
 			bad("[monitor] listen %.80q: %w", c.Monitor.Listen, err)
@@ -383,6 +433,17 @@ func (c *Config) check() error {
 			bad("[[follow]] %.140q stands there twice", f.Feed)
 		}
 		seen[f.Feed] = true
+	}
+	problems = append(problems, checkNotify(c.Notify)...)
+	seen = map[string]bool{}
+	for _, s := range c.Sources {
+		if err := s.check(); err != nil {
+			bad("[[source]] %.40q: %w", s.Name, err)
+		}
+		if seen[s.Name] {
+			bad("[[source]] %.40q stands there twice", s.Name)
+		}
+		seen[s.Name] = true
 	}
 	return errors.Join(problems...)
 }

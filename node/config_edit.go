@@ -306,6 +306,18 @@ presence = "open"
 
 # [policy]
 # min_publishers = 1       # how many must list or endorse the same before more than review is done
+# breaker = 100            # a record that matches more different uploads within an hour is held here; 0: none is
+
+# [knowngood]              # beside the built-in list and what hashfeed knowngood add added
+# bloom = []               # Bloom filter files in DCSO's format, such as CIRCL's hashlookup; replaced by renaming, then SIGHUP
+# max_distance = 31        # of a known-good picture's neighbour by pdq, in bits; at most 31
+
+# [journal]                # what this node decided, in DIR/journal; how many days it is kept
+# block = 183              # six months; ask a lawyer before you change it
+# review = 183
+# log = 183
+# old_uploads = false      # true keeps a line of each upload that matched nothing, so that journal affected finds it later
+# uploads = 30             # how long that
 
 # [monitor]                # public audit of our feeds: no token, no hash, off without listen
 # listen = "127.0.0.1:8481"
@@ -316,6 +328,11 @@ presence = "open"
 # id = "12D3…"
 # name = "liaison.example"
 # addresses = ["/dns4/liaison.example/tcp/4480"]
+
+# [[source]]               # of lists that import takes; holds whatever an import asks for
+# name = "iwf"             # as import --source names it
+# max_verdict = "national" # the gravest that its rows may carry; default baseline: what the import says
+# max_adds_per_day = 10000 # more are held until somebody lets them through
 
 # hashfeed follow writes:
 # [[follow]]
@@ -332,6 +349,17 @@ presence = "open"
 # max_distance_photodna = 0  # of a photodna neighbour, a sum of squares: 0 only equal ones, 40000 as others do
 # on_stale = "keep"        # when nothing is heard: keep exact baseline matches, or review all
 # required = false         # true: /readyz fails when the feed is past its hard maxage
+
+# Who is told of what happens here; as many as there are desks, each by url or by command:
+# [[notify]]
+# name = "desk"            # names its queue in DIR/notify
+# url = "https://desk.example/hashfeed"  # https, or http to this machine; redirects aren't followed
+# secret_file = "keys/notify-desk"       # signs what is sent: openssl rand -base64 32, mode 0600; below DIR, or a full path
+# on = ["block", "review", "retraction", "dispute", "alarm"]   # and "test": what matches test records only
+
+# [[notify]]
+# name = "page"
+# command = ["/usr/local/bin/page-me"]   # instead of url: gets the event on standard input. No secret belongs among its words
 `, memory, reserve, c.Limits.Connections, c.Limits.Streams, c.Limits.Requests, scan, decode, c.Limits.Pixels)
 	return b.Bytes()
 }

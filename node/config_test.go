@@ -48,10 +48,16 @@ action_weak = "block"
 max_distance_photodna = 100_000
 [policy]
 min_publishers = 2
+breaker = 7
 [[peer]]
 id = "` + testPeer + `"
 name = "liaison"
 addresses = ["/dns4/liaison.example/tcp/4480"]
+[[source]]
+name = "iwf"
+max_verdict = "national"
+max_adds_per_day = 7
+
 [[follow]]
 feed = "eokm.example/known"
 anchor = "` + testAnchor + `"
@@ -72,6 +78,23 @@ anchor = "` + testAnchor + `"
 [monitor]
 listen = "127.0.0.1:8481"
 feeds = ["known"]
+[[notify]]
+name = "desk"
+url = "https://desk.example/hashfeed"
+secret_file = "keys/notify-desk"
+on = ["block", "test"]
+[[notify]]
+name = "page"
+command = ["/usr/local/bin/page-me", "now"]
+[knowngood]
+bloom = ["/var/lib/f.bloom", "g.bloom"]
+max_distance = 0
+[journal]
+block = 400
+review = 90
+log = 30
+old_uploads = true
+uploads = 7
 `
 
 func TestParseConfig(t *testing.T) {
@@ -84,14 +107,21 @@ func TestParseConfig(t *testing.T) {
 		API: "127.0.0.1:8480", APIHosts: []string{"api.host.example"}, LogLevel: "debug", Presence: "hidden",
 		Limits: Limits{Memory: 1 << 30, Reserve: 1 << 20, Connections: 7, Streams: 8, Requests: 9, ScanBytes: 10 << 20, DecodeBytes: 1 << 20, Pixels: 1000},
 		Own:    Own{policy.Review, policy.Log, policy.Block, 100_000},
-		Policy: Judging{2}, Monitor: Monitor{"127.0.0.1:8481", []string{"known"}},
-		Peers: []Peer{{testPeer, "liaison", []string{"/dns4/liaison.example/tcp/4480"}}},
+		Policy: Judging{2, 7}, Monitor: Monitor{"127.0.0.1:8481", []string{"known"}},
+		KnownGood: KnownGood{[]string{"/var/lib/f.bloom", "g.bloom"}, 0},
+		Journal:   Keeping{400, 90, 30, true, 7},
+		Peers:     []Peer{{testPeer, "liaison", []string{"/dns4/liaison.example/tcp/4480"}}},
+		Sources:   []SourceConfig{{Name: "iwf", MaxVerdict: "national", MaxAddsPerDay: 7}},
 		Follow: []Follow{
 			{Feed: "eokm.example/known", Anchor: testAnchor, Peer: testPeer, Addresses: []string{"/dns4/eokm.example/tcp/4480"}, Harm: "csam",
 				Verdicts: []string{"baseline", "national"}, Action: policy.Block, ActionNear: policy.Review, ActionWeak: policy.Log, MaxDistance: 0, MaxSquare: 40_000,
 				OnStale: policy.ReviewIfStale, Required: true},
 			{Feed: "interpol.example/known", Anchor: testAnchor, Verdicts: []string{"baseline"}, Action: policy.Log, ActionNear: policy.Log,
 				ActionWeak: policy.Log, MaxDistance: 31, OnStale: policy.Keep},
+		},
+		Notify: []Notify{
+			{Name: "desk", URL: "https://desk.example/hashfeed", SecretFile: "keys/notify-desk", On: []string{"block", "test"}},
+			{Name: "page", Command: []string{"/usr/local/bin/page-me", "now"}, On: []string{"block", "review", "retraction", "dispute", "alarm"}},
 		},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -116,10 +146,21 @@ func TestParseConfig(t *testing.T) {
 // TestConfigErrors wants each mistake named with its line, or its key.
 func TestConfigErrors(t *testing.T) {
 	follow := minimal + "[[follow]]\nfeed = \"eokm.example/known\"\nanchor = \"" + testAnchor + "\"\n"
+	notify := minimal + "[[notify]]\nname = \"desk\"\n"
 	for _, c := range []struct {
 		name, text string
 		want       []string
 	}{
+		{"nobody to notify", notify, []string{`[[notify]] "desk": want either a url or a command`}},
+		{"url without a secret", notify + "url = \"https://desk.example/\"\n", []string{`[[notify]] "desk": secret_file: want one for a url`}},
+		{"command with a secret", notify + "command = [\"/x\"]\nsecret_file = \"x\"\n", []string{`secret_file: want one for a url, and none for a command`}},
+		{"command without a path", notify + "command = [\"x\"]\n", []string{`[[notify]] "desk": command: want the program's full path`}},
+		{"a secret in the config", notify + "secret = \"x\"\n", []string{`unknown key "secret" in [notify]`}},
+		{"notify twice", notify + "command = [\"/x\"]\n[[notify]]\nname = \"desk\"\ncommand = [\"/x\"]\n", []string{`[[notify]] "desk" stands there twice`}},
+		{"told of nothing", notify + "command = [\"/x\"]\non = []\n", []string{`on: name at least one kind`}},
+		{"told of what there isn't", notify + "command = [\"/x\"]\non = [\"allow\"]\n", []string{`on "allow": want block, review, retraction, dispute, alarm or test`}},
+		{"told twice", notify + "command = [\"/x\"]\non = [\"block\", \"block\"]\n", []string{`on: block stands there twice`}},
+		{"too many to notify", minimal + strings.Repeat("[[notify]]\nname = \"x\"\n", maxNotify+1), []string{`[[notify]]: more than 16`}},
 		{"empty", "", []string{"name", "role"}},
 		{"not TOML", minimal + "api = \n", []string{"hashfeed.toml:3"}},
 		{"wrong type", minimal + "listen = 7\n", []string{"hashfeed.toml:3", "listen"}},
@@ -132,9 +173,9 @@ func TestConfigErrors(t *testing.T) {
 		{"unknown key in a string", minimal + "presence = '''\ncolour = 1\n'''\ncolour = 2\n", []string{"hashfeed.toml:6"}},
 		{"two unknown keys", minimal + "a1 = 1\nb1 = 2\n", []string{"hashfeed.toml:3", "hashfeed.toml:4"}},
 		{"later table", minimal + "[dropin.clamd]\nlisten = \"x\"\n", []string{"hashfeed.toml:3: [dropin.clamd] is not available in this version"}},
-		{"later array", minimal + "[[notify]]\nurl = \"x\"\n", []string{"[notify] is not available in this version"}},
-		{"later table, empty", minimal + "[journal]\n", []string{"hashfeed.toml:3: [journal] is not available in this version"}},
-		{"later policy", minimal + "[policy]\nbreaker = 1\n", []string{`unknown key "breaker" in [policy]`}},
+		{"later array", minimal + "[[pull]]\nurl = \"x\"\n", []string{"[pull] is not available in this version"}},
+		{"later table, empty", minimal + "[desk]\n", []string{"hashfeed.toml:3: [desk] is not available in this version"}},
+		{"later policy", minimal + "[policy]\nquota = 1\n", []string{`unknown key "quota" in [policy]`}},
 		{"name", "name = \"Host\"\nrole = \"host\"\n", []string{"name"}},
 		{"reserved name", "name = \"hashfeed-test\"\nrole = \"host\"\n", []string{"hashfeed-"}},
 		{"role", "name = \"a.example\"\nrole = \"hosts\"\n", []string{"role", "hotline, liaison or host"}},
@@ -153,6 +194,13 @@ func TestConfigErrors(t *testing.T) {
 		{"small memory", minimal + "[limits]\nmemory = \"1 MiB\"\n", []string{"[limits] memory"}},
 		{"own action", minimal + "[own]\naction = \"deny\"\n", []string{"[own] action", "block, review or log"}},
 		{"min_publishers", minimal + "[policy]\nmin_publishers = 0\n", []string{"min_publishers"}},
+		{"breaker", minimal + "[policy]\nbreaker = -1\n", []string{"breaker"}},
+		{"breaker too large", minimal + "[policy]\nbreaker = 1000001\n", []string{"breaker"}},
+		{"known-good distance", minimal + "[knowngood]\nmax_distance = 32\n", []string{"[knowngood] max_distance 32"}},
+		{"known-good distance below 0", minimal + "[knowngood]\nmax_distance = -1\n", []string{"[knowngood] max_distance"}},
+		{"filter without a path", minimal + "[knowngood]\nbloom = [\"\"]\n", []string{"[knowngood] bloom"}},
+		{"seventeen filters", minimal + "[knowngood]\nbloom = [" + strings.Repeat("\"f\", ", 17) + "]\n", []string{"[knowngood] bloom: 17 files"}},
+		{"known-good, unknown key", minimal + "[knowngood]\nblooms = []\n", []string{"hashfeed.toml:4", `did you mean "bloom"`}},
 		{"peer id", minimal + "[[peer]]\nid = \"12D3\"\n", []string{"[[peer]]", "12D3Koo"}},
 		{"peer of RSA", minimal + "[[peer]]\nid = \"QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N\"\n", []string{"Ed25519"}},
 		{"peer twice", minimal + strings.Repeat("[[peer]]\nid = \""+testPeer+"\"\n", 2), []string{"twice"}},
@@ -170,9 +218,14 @@ func TestConfigErrors(t *testing.T) {
 		{"verdict twice", follow + "verdicts = [\"baseline\", \"baseline\"]\n", []string{"twice"}},
 		{"distance", follow + "max_distance = 49\n", []string{"max_distance 49", "48"}},
 		{"negative distance", follow + "max_distance = -1\n", []string{"max_distance -1"}},
+		{"source name", minimal + "[[source]]\nname = \"IWF\"\n", []string{"[[source]]", "name"}},
+		{"source verdict", minimal + "[[source]]\nname = \"a\"\nmax_verdict = \"other\"\n", []string{"[[source]]", "max_verdict"}},
+		{"source rate", minimal + "[[source]]\nname = \"a\"\nmax_adds_per_day = -1\n", []string{"max_adds_per_day -1"}},
+		{"source twice", minimal + "[[source]]\nname = \"a\"\n[[source]]\nname = \"a\"\n", []string{"[[source]]", "twice"}},
 		{"square", follow + "max_distance_photodna = 100001\n", []string{"[[follow]]", "max_distance_photodna 100001", "100000"}},
 		{"negative square", follow + "max_distance_photodna = -1\n", []string{"max_distance_photodna -1"}},
 		{"own square", minimal + "[own]\nmax_distance_photodna = 1000000\n", []string{"[own] max_distance_photodna 1000000"}},
+		{"journal", minimal + "[journal]\nblock = 0\nuploads = 3651\n", []string{"[journal] block 0", "[journal] uploads 3651", "1 to 3650 days"}},
 		{"on_stale", follow + "on_stale = \"block\"\n", []string{"on_stale"}},
 		{"too large", minimal + strings.Repeat("#", maxConfig), []string{"larger than"}},
 		{"all at once", "name = \"-\"\nrole = \"x\"\npresence = \"y\"\n", []string{"name", "role", "presence"}},
@@ -238,11 +291,11 @@ func TestRendered(t *testing.T) {
 		t.Fatalf("uncommented: %v\n%s", err, whole)
 	}
 	want := DefaultConfig(RoleHost)
-	if got.Limits != want.Limits || got.Own != want.Own || got.Policy != want.Policy || len(got.Peers) != 1 || len(got.Follow) != 1 {
+	if got.Limits != want.Limits || got.Own != want.Own || got.Policy != want.Policy || got.Journal != want.Journal || len(got.Notify) != 2 || len(got.Peers) != 1 || len(got.Follow) != 1 {
 		t.Errorf("uncommented: got %+v", got)
 	}
 	// Every key is shown.
-	for _, table := range [][]string{nil, {"limits"}, {"own"}, {"policy"}, {"peer"}, {"follow"}} {
+	for _, table := range [][]string{nil, {"limits"}, {"own"}, {"policy"}, {"monitor"}, {"knowngood"}, {"journal"}, {"peer"}, {"follow"}, {"source"}, {"notify"}} {
 		for _, key := range keysOf(reflect.TypeFor[Config](), table) {
 			if !strings.Contains(whole, key+" = ") && !strings.Contains(whole, "["+key+"]") {
 				t.Errorf("%s of %v isn't shown", key, table)

@@ -124,8 +124,8 @@ func (v *valueScanner) line(s string) {
 }
 
 // later are tables that belong to features which this version doesn't have. Ignoring one would let an operator believe that a drop-in
-// listens, or that a journal is kept.
-var later = []string{"knowngood", "journal", "dropin", "notify", "pull", "desk"}
+// listens.
+var later = []string{"dropin", "pull", "desk"}
 
 // unknownKeys says which keys nothing uses, where they stand, and what may have been meant.
 func unknownKeys(name string, text []byte, undecoded []toml.Key) error {

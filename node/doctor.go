@@ -74,6 +74,7 @@ func (d *doctor) files() {
 	n := d.n
 	check := fileCheck{dir: n.dir, passphrase: n.keys.passphrase, chain: n.chainOf, report: func(f api.Finding) { d.found = append(d.found, f) }}
 	check.run()
+	check.journal(context.Background(), false)
 	if !Sealed(string(n.dir)) {
 		d.warn("key", "keys", "the keys are not sealed with a passphrase", "whoever copies the disk, or a backup that isn't sealed, has them",
 			"keep DIR on an encrypted disk; for a new node: hashfeed init --passphrase-file FILE")
@@ -86,6 +87,18 @@ func (d *doctor) config() {
 	if ip, ipErr := netip.ParseAddr(host); err == nil && ipErr == nil && !ip.IsLoopback() {
 		d.warn("config", "hashfeed.toml", fmt.Sprintf("the API listens at %s, which is no loopback address", c.API), "tokens and hashes cross the network in clear",
 			"set api to 127.0.0.1 and put a proxy with TLS before it; SIGHUP isn't enough, restart")
+	}
+	if err := c.CheckFiles(string(d.n.dir)); err != nil {
+		d.warn("config", "hashfeed.toml", err.Error(), "the daemon doesn't start with it, or take a change over", "hashfeed config check")
+	}
+	for _, text := range c.notifyWarnings() {
+		d.warn("config", "hashfeed.toml", text, "what happens here may be told to somebody else", "see that the address is the desk's, and its certificate too")
+	}
+	for _, b := range d.n.known().Blooms {
+		if b.Faulted() {
+			d.warn("knowngood", b.Path, "the filter's file was cut short while it was in use", "what it alone knows to be good can be listed, and blocked",
+				"put the file back by renaming a whole one over it, then SIGHUP")
+		}
 	}
 	if limit, ok := openFiles(); ok && limit < uint64(2*c.Limits.Connections+spareFiles) {
 		d.warn("limits", "", fmt.Sprintf("%d files may be open at once, %d connections may need %d", limit, c.Limits.Connections, 2*c.Limits.Connections+spareFiles),
@@ -131,7 +144,7 @@ func (d *doctor) feeds(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range d.n.alarms(infos) {
+	for _, a := range d.n.alarms(infos, d.n.openDisputes()) {
 		f := api.Finding{Kind: a.Code, Where: a.Feed, Text: a.Text, Means: "an alarm since " + a.Since, Remedy: a.Remedy, State: api.FindingWarning}
 		if a.Code == alarmDamaged {
 			f.State = api.FindingDamaged

@@ -59,3 +59,38 @@ func FuzzParseQueue(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseDoubts(f *testing.F) {
+	f.Fuzz(func(t *testing.T, data []byte) {
+		doubts, err := parseJSONLines(data, maxDoubtFile, doubt.check)
+		if err != nil {
+			return
+		}
+		for _, d := range doubts {
+			key := d.key()
+			if key.reason != feed.Runaway && key.reason != feed.Collision || key.feed == "" || key.first.Log < 1 {
+				t.Errorf("took %+v for a doubt", d)
+			}
+		}
+	})
+}
+
+func FuzzParseKnown(f *testing.F) {
+	f.Fuzz(func(t *testing.T, data []byte) {
+		known, err := parseJSONLines(data, maxKnownFile, knownGood.check)
+		if err != nil {
+			return
+		}
+		for _, k := range known {
+			hashes, err := k.hashes()
+			if err != nil || len(hashes) == 0 || len(hashes) > maxKnownHashes || len(k.Name) > maxKnownName {
+				t.Errorf("took %+v for a known-good file: %v", k, err)
+			}
+			for _, h := range hashes {
+				if !h.Alg.Exact() && !h.Alg.Graded() {
+					t.Errorf("took a %s", h.Alg)
+				}
+			}
+		}
+	})
+}

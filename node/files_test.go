@@ -90,6 +90,10 @@ func kindOf(name string) string {
 		return "number of the newest write"
 	case dir == "heads/":
 		return "head files"
+	case dir == "journal/" && base == "head":
+		return "head of the journal"
+	case dir == "journal/":
+		return "journal"
 	case dir == "evidence/":
 		return "evidence"
 	case strings.HasPrefix(dir, "charters/"):

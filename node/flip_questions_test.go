@@ -116,6 +116,9 @@ func (q questions) ask(n *Node) (all []answer) {
 	}
 	for part := range slices.Chunk(q.hashes, 100) {
 		verdicts, err := n.Match(ctx, part, false)
+		for i := range verdicts {
+			verdicts[i].Decision = "" // each answer has its own
+		}
 		say("", "match", verdicts, err)
 	}
 	members, err := n.Members(ctx)

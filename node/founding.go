@@ -141,7 +141,12 @@ func (n *Node) CreateFeed(ctx context.Context, r api.CreateFeed) (api.FeedInfo, 
 	if _, err := feed.ParseHarm(r.Harm); err != nil {
 		return api.FeedInfo{}, badRequest(err)
 	}
-	charter := newCharter(name, r.Harm, r.Contact, audienceOf(config.Role), n.now())
+	return n.createOwn(ctx, newCharter(name, r.Harm, r.Contact, audienceOf(config.Role), n.now()), r)
+}
+
+// createOwn makes an own feed of a charter that has no keys yet.
+func (n *Node) createOwn(ctx context.Context, charter feed.Charter, r api.CreateFeed) (api.FeedInfo, error) {
+	name := charter.Feed
 	own, err := foundingSigners(&charter, r)
 	if err != nil {
 		return api.FeedInfo{}, err

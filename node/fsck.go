@@ -67,6 +67,10 @@ func (n *Node) Fsck(ctx context.Context, repair bool) iter.Seq2[api.Finding, err
 func (n *Node) check(ctx context.Context, report func(api.Finding)) error {
 	files := fileCheck{dir: n.dir, passphrase: n.keys.passphrase, report: report, chain: n.chainOf}
 	files.run()
+	n.journal.Flush()
+	if err := files.journal(ctx, true); err != nil {
+		return err
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -356,6 +360,9 @@ func fsckDir(ctx context.Context, dir layout, o FsckOptions, y *yielder) error {
 		return chain
 	}
 	files.run()
+	if err := files.journal(ctx, true); err != nil {
+		return err
+	}
 	checkSnapshot(dir.snapshot(), seal.Sealer(), config.Name, false, y.report)
 	ring := keyring{dir: dir}
 	return s.Fsck(ctx, func(f store.Finding) { y.report(storeFinding(f, ring.owns(f.Feed), false)) })

@@ -24,6 +24,7 @@ type keyring struct {
 	node       p2pcrypto.PrivKey
 	id         peer.ID
 	witness    *crypto.PrivateKey
+	journal    *crypto.PrivateKey
 }
 
 func openKeyring(dir layout, name string, passphrase []byte) (*keyring, error) {
@@ -39,6 +40,9 @@ func openKeyring(dir layout, name string, passphrase []byte) (*keyring, error) {
 		return nil, fmt.Errorf("use node key: %w", err)
 	}
 	if k.witness, err = k.load(dir.witnessKey(), name+"/witness"); err != nil {
+		return nil, err
+	}
+	if k.journal, err = k.load(dir.journalKey(), name+"/journal"); err != nil {
 		return nil, err
 	}
 	return k, nil

@@ -21,10 +21,27 @@ func (d layout) index() string    { return filepath.Join(string(d), "index") }
 func (d layout) snapshot() string { return filepath.Join(d.index(), "snapshot") }
 
 func (d layout) socket() string   { return filepath.Join(string(d), "hashfeed.sock") }
+func (d layout) journal() string  { return filepath.Join(string(d), "journal") }
 func (d layout) evidence() string { return filepath.Join(string(d), "evidence") }
 func (d layout) keys() string     { return filepath.Join(string(d), "keys") }
-func (d layout) tokens() string   { return filepath.Join(d.keys(), "tokens") }
-func (d layout) nodeKey() string  { return filepath.Join(d.keys(), "node") }
+
+// known is the operator's own list of known-good files.
+func (d layout) known() string { return filepath.Join(string(d), "knowngood") }
+
+// bloom is a filter that the config names: an absolute path, or one below DIR.
+func (d layout) bloom(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(string(d), path)
+}
+
+func (d layout) tokens() string  { return filepath.Join(d.keys(), "tokens") }
+func (d layout) nodeKey() string { return filepath.Join(d.keys(), "node") }
+
+// notify is the folder of what waits to be told, a queue a target; told is up to where that has come.
+func (d layout) notify() string { return filepath.Join(string(d), "notify") }
+func (d layout) told() string   { return filepath.Join(d.notify(), "told") }
 
 // charter is a charter of a feed as it was signed; the store writes it.
 func (d layout) charter(name feed.Name, version int) string {
@@ -52,6 +69,18 @@ func (d layout) members(name feed.Name) string { return filepath.Join(d.feedKeys
 // reports is the members' reports of an own feed that wait for a batch to go along with.
 func (d layout) reports(name feed.Name) string {
 	return filepath.Join(string(d), "pending", strings.ReplaceAll(string(name), "/", "_")+".reports")
+}
+
+// doubts is what this node has seen wrong with records: what matched too much, or a file that isn't the record's.
+func (d layout) doubts() string { return filepath.Join(string(d), "doubts") }
+
+// imports is the folder of lists that are being imported, or held, and of pastImports: what was taken from whom.
+func (d layout) imports() string     { return filepath.Join(string(d), "imports") }
+func (d layout) pastImports() string { return filepath.Join(d.imports(), "past") }
+
+// taken is which items of an own feed imports have retracted.
+func (d layout) taken(name feed.Name) string {
+	return filepath.Join(d.imports(), "taken-"+strings.ReplaceAll(string(name), "/", "_"))
 }
 
 // logKeys is the folder of the keys of one log of an own feed: signer and stamp, fresh for each log.

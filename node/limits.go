@@ -35,10 +35,38 @@ const (
 	maxReports = 1000
 	// maxReportFile bounds their file, in bytes: lines of 400.
 	maxReportFile = maxReports * 512
+	// maxAlike is of how many records that one upload matches it is asked who else lists them: each asks some four hashes more.
+	maxAlike = 16
+	// maxDisputesTold is how many open disputes are alarms of their own: more fill the screen.
+	maxDisputesTold = 20
+	// maxDoubts is how many doubts of our own about records are kept: more than people can look at in a day.
+	maxDoubts = 1000
+	// maxDoubtFile bounds their file, in bytes: lines of 520.
+	maxDoubtFile = maxDoubts * 640
 	// maxWithdrawn is how many withdrawals of a log are kept: whom older ones might free, later heads have freed since.
 	maxWithdrawn = 100
 	// maxWithdrawnFile bounds their file, in bytes: notes of a hundred bytes and seven lines.
 	maxWithdrawnFile = maxWithdrawn * 4096
+	// maxListFile bounds a list that is imported, in bytes: ten million rows of 800.
+	maxListFile = 8 << 30
+	// maxListRows bounds its rows: each takes some 30 bytes of memory, by which those that come twice are found.
+	maxListRows = 20_000_000
+	// maxMapFile bounds a map of codes, in bytes: a thousand of 256.
+	maxMapFile = 256 << 10
+	// maxSpoolHead bounds what a list is kept with, in bytes: a map, escaped.
+	maxSpoolHead = 2 << 20
+	// importBatch is how many records, and four times as many rows, of a list are signed at once; nobody else can sign meanwhile.
+	importBatch = 8192
+	// maxImports is how many past imports are remembered: one a day for thirty years.
+	maxImports = 10_000
+	// maxImportsFile bounds their file, in bytes.
+	maxImportsFile = maxImports * 1024
+	// maxTakenFile bounds the file of what imports have retracted, in bytes: ten million items of 16.
+	maxTakenFile = 160 << 20
+	// maxHeld is how many imports may be held: each is a file of its list, and nobody reads more.
+	maxHeld = 20
+	// maxRowNotes is of how many rows it is told why they weren't taken: whoever has mended a hundred knows what is wrong.
+	maxRowNotes = 100
 	// maxSample is how many records of a batch an approver is shown: more nobody reads.
 	maxSample = 5
 	// maxSnapshotHead bounds the head of a snapshot, in bytes: 20 a bundle of bodies that was written again; ten million records have 40,000.
@@ -50,6 +78,29 @@ const (
 	cachedBodies = 1 << 14
 	// maxFoundKept is how many candidates' memory is used again, some 300 bytes each: few hashes match more records.
 	maxFoundKept = 64
+	// maxJournalDays bounds how long the journal keeps anything: ten years.
+	maxJournalDays = 3650
 	// askChunk is how many hashes are looked up before it is asked whether the answer is still wanted.
 	askChunk = 1024
+	// maxNotify is how many targets may be notified: each has a queue in memory.
+	maxNotify = 16
+	// keptEvents is how many events are kept for listeners that come back, of some hundred bytes each.
+	keptEvents = 1024
+	// maxListeners is how many may listen to events at once, and listenerBuffer how many events one may be behind.
+	maxListeners   = 32
+	listenerBuffer = 256
+	// maxEventRecords is how many records an event names: more, nobody reads.
+	maxEventRecords = 20
+	// maxToldFile bounds the file of what was told, in bytes: maxFeeds feeds of some logs, and alarms, in lines of maxAlarmText and 400 more.
+	maxToldFile = 4 << 20
+	// maxAlarmText is how many bytes of an alarm's text are kept, to say what is over.
+	maxAlarmText = 1024
+	// tellChunk is how many events are told before it is waited until they are on the disk.
+	tellChunk = 500
+	// maxKnownFile bounds the operator's list of known-good files, in bytes: knowngood.MaxOwn of the longest lines have 230 MB.
+	maxKnownFile = 256 << 20
+	// maxKnownName bounds the name of a known-good file, in bytes: file systems allow no longer ones.
+	maxKnownName = 255
+	// maxKnownHashes bounds the hashes of a known-good file: there are five that we compute.
+	maxKnownHashes = 8
 )

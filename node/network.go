@@ -152,6 +152,9 @@ func (n *Node) bodyCame(ref feed.Ref, body []byte) {
 	if err != nil {
 		n.log.Error("take in a late body", "ref", ref.String(), "err", err)
 	}
+	if item, ok := v.state.ItemAt(ref.Position()); ok && v.state.Item(item).Retracted() {
+		n.eraseSoon(v)
+	}
 }
 
 // memberWait is how long a publisher that has just started waits for a member's head before it refuses to sign.

@@ -32,6 +32,8 @@ import (
 	"hashfeed/feed/store"
 	"hashfeed/node/api"
 	"hashfeed/node/gossip"
+	"hashfeed/node/journal"
+	"hashfeed/node/knowngood"
 	"hashfeed/node/match"
 	"hashfeed/node/policy"
 )
@@ -66,12 +68,19 @@ type Node struct {
 	store    *store.Store
 	tables   *match.Tables
 	tokens   *tokenFile
+	ownGood  *knownFile
+	journal  *journal.Journal
 	seal     *crypto.Sealer // of what lies beside the store: batches that await approval
+
+	journalKey journal.Key
 
 	config atomic.Pointer[Config]
 	policy atomic.Pointer[policy.Policy] // what the config and the feeds here come to
+	good   atomic.Pointer[knowngood.Set] // what nobody should list, and nothing blocks
 	views  atomic.Pointer[[]*view]       // by slot: the upper bits of a match.ID
 	said   *statements
+	doubts *doubts
+	news   *news
 	care   care
 	index  indexing
 
@@ -80,6 +89,8 @@ type Node struct {
 	serial  atomic.Uint64 // of the newest view
 
 	simulate func(*gossip.Options) // Options.network
+
+	eraseWake chan struct{} // something may have to be erased
 
 	snapshotFew uint64 // Options.snapshotFew
 
@@ -92,6 +103,14 @@ type Node struct {
 	signing sync.Mutex
 	// freezing is held while what froze a feed is written; never by what the store calls in line.
 	freezing sync.Mutex
+	doors    atomic.Pointer[doorsOpen] // where Run serves: nil while the node is only open
+	ownToken atomic.Pointer[string]    // lets the self-test ask over TCP; nil: none runs
+	testing  sync.Mutex                // of the self-test: one at a time
+	passed   atomic.Int64              // when it last passed, Unix seconds
+
+	// importing is held while a list is imported; listKey makes the ids of its items.
+	importing sync.Mutex
+	listKey   [32]byte
 	// network is what Run adds: nil while the node is only open.
 	network atomic.Pointer[network]
 }
@@ -101,8 +120,8 @@ var _ api.Verbs = (*Node)(nil)
 // Open opens a node's directory. Only one process can: store.ErrLocked otherwise. A feed that is damaged doesn't stop it;
 // status and fsck tell.
 func Open(dir string, o Options) (_ *Node, err error) {
-	n := &Node{dir: layout(dir), log: o.Logger, now: o.Now, registry: prometheus.NewRegistry(), said: newStatements(), simulate: o.network,
-		snapshotFew: cmp.Or(o.snapshotFew, snapshotFew)}
+	n := &Node{dir: layout(dir), log: o.Logger, now: o.Now, registry: prometheus.NewRegistry(), said: newStatements(), news: newNews(), simulate: o.network,
+		snapshotFew: cmp.Or(o.snapshotFew, snapshotFew), eraseWake: make(chan struct{}, 1)}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -126,13 +145,18 @@ func Open(dir string, o Options) (_ *Node, err error) {
 	if n.tokens, err = openTokens(n.dir.tokens()); err != nil {
 		return nil, err
 	}
+	if err := n.openKnown(); err != nil {
+		return nil, err
+	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		store.BadgerCollector{}, feedMetrics{n}, careMetrics{&n.care})
+		store.BadgerCollector{}, feedMetrics{n}, careMetrics{&n.care}, selfTestMetrics{n}, journalMetrics{n})
 	seal, err := crypto.LoadSealKey(n.dir.sealKey(), config.Name+"/store", o.Passphrase)
 	if err != nil {
 		return nil, err
 	}
 	n.seal = seal.Sealer()
+	n.doubts = openDoubts(n.dir.doubts(), n.unix())
+	n.listKey = listKey(seal)
 	var snapshot *loading
 	if !o.Rebuild {
 		snapshot = n.loadSnapshot()
@@ -141,6 +165,14 @@ func Open(dir string, o Options) (_ *Node, err error) {
 		Registerer: n.registry, Now: n.now}); err != nil {
 		snapshot.drop()
 		return nil, explainStore(dir, err)
+	}
+	if err := n.openNews(); err != nil {
+		snapshot.drop()
+		return nil, errors.Join(err, n.store.Close())
+	}
+	if err := n.openJournal(); err != nil {
+		snapshot.drop()
+		return nil, errors.Join(err, n.news.notifier.Close(), n.store.Close())
 	}
 	if err := n.load(snapshot); err != nil {
 		return nil, errors.Join(err, n.close())
@@ -173,13 +205,17 @@ func explainWrite(err error) error {
 
 // Close stops what Open started, in reverse.
 func (n *Node) Close() error {
+	n.eraseAtEnd()
 	n.saveAtEnd()
 	return n.close()
 }
 
 func (n *Node) close() error {
+	if err := n.journal.Close(); err != nil {
+		n.log.Error("close journal", "err", err) // decisions that it couldn't write stop nothing, the end neither
+	}
 	n.tables.Close()
-	return n.store.Close()
+	return errors.Join(n.news.notifier.Close(), n.store.Close())
 }
 
 // load builds the views of all feeds and their tables from the snapshot, where there is one, and from the store, and follows it from there.
@@ -230,7 +266,8 @@ func (n *Node) unix() int64 { return n.now().Unix() }
 // Identity says who this node is.
 func (n *Node) Identity(ctx context.Context) (api.Identity, error) {
 	config := n.config.Load()
-	id := api.Identity{Name: config.Name, Role: config.Role, PeerID: n.keys.peerID(), Addresses: n.addresses(), RootVKeys: []string{}}
+	id := api.Identity{Name: config.Name, Role: config.Role, PeerID: n.keys.peerID(), Addresses: n.addresses(), RootVKeys: []string{},
+		JournalVKey: n.keys.journal.Public().String()}
 	v, err := n.findView("")
 	if err != nil {
 		return id, nil // a node without an own feed follows others all the same

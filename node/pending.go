@@ -139,7 +139,7 @@ func awaitingOf(p *pending) *awaiting {
 			continue
 		}
 		subject := feed.Ref{Origin: h.Subject.Origin, Index: h.Subject.Index}
-		a.said[subject] = append(a.said[subject], statement{op: h.Op, by: p.v.name, own: true, leaf: h.Subject.Leaf, reason: h.Reason, ticket: h.Ticket,
+		a.said[subject] = append(a.said[subject], statement{op: h.Op, by: p.v.name, own: true, leaf: h.Subject.Leaf, reason: h.Reason, ticket: h.Ticket, time: h.Time,
 			at: feed.Ref{Origin: p.proposal.Origin(), Index: p.proposal.From() + uint64(i)}})
 	}
 	return a

@@ -43,7 +43,6 @@ func (n *Node) Publish(ctx context.Context, r api.Publish) ([]api.Published, err
 	published := make([]api.Published, len(items))
 	var records []feed.Record
 	var places []int
-	first := n.store.Size(charter.Origin())
 	seen := map[feed.Hash]bool{} // exact hashes of this request
 	for i, d := range items {
 		if ref, ok := n.duplicate(v, d.hashes); ok && !r.Again {
@@ -56,7 +55,7 @@ func (n *Node) Publish(ctx context.Context, r api.Publish) ([]api.Published, err
 		}
 		record, err := d.record(n.unix())
 		if err == nil {
-			err = v.state.Check(charter.Log, first, record)
+			err = n.vet(v, record, d.hashes, d.facts.Override)
 		}
 		if err != nil {
 			published[i] = api.Published{Refused: guardText(err)}
@@ -80,6 +79,28 @@ func (n *Node) Publish(ctx context.Context, r api.Publish) ([]api.Published, err
 		published[i] = api.Published{Ref: done.refs[k].String(), Hashes: hexByKind(items[i].hashes), Batch: done.batch}
 	}
 	return published, nil
+}
+
+// vet says why an own feed can't list a record with these hashes; v is nil for a feed that isn't made yet. Whatever lists hashes goes through here,
+// one by one or by the list. override is Facts.Override.
+func (n *Node) vet(v *view, r feed.Record, hashes []feed.Hash, override uint8) error {
+	if err := check(v, r); err != nil { // what nobody may list is refused by that name, for no override helps it
+		return err
+	}
+	return n.guardKnownGood(hashes, override)
+}
+
+// check says why a record would be void or refused in a feed, a new one where v is nil.
+func check(v *view, r feed.Record) error {
+	if v == nil {
+		body, err := feed.ParseBody(r.Body)
+		if err != nil {
+			return err
+		}
+		return body.Judge(nil, false)
+	}
+	log := v.reading.Load().chain.Newest().Log
+	return v.state.Check(log, v.state.Size(log), r)
 }
 
 // outcome is what came of records: where they stand, and the batch that they are proposed in where it awaits approval.
@@ -182,6 +203,9 @@ func newDraft(item api.Item) (d draft, err error) {
 	}
 	if d.facts.Media, err = feed.ParseMedia(item.Media); err != nil {
 		return d, badRequest(err)
+	}
+	if d.facts.Override, err = parseOverride(item.OverrideKnownGood); err != nil {
+		return d, err
 	}
 	d.facts.Virtual, d.facts.Size = item.Virtual, item.Size
 	d.source, err = setFacts(&d.facts, item.VerifiedBy, item.Severity, item.AgeBand, item.NotBefore, item.Source)

@@ -27,9 +27,12 @@ func (n *Node) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]p
 		q := n.asker()
 		defer q.free()
 		v, err := q.ask(policy.Question{Hashes: hashes})
+		if err == nil {
+			n.awaitLine(ctx, n.decided(&v, hashes, api.RefOf(ctx)))
+		}
 		return []policy.Verdict{v}, err
 	}
-	answers, err := n.Answers(ctx, hashes)
+	answers, err := n.Answers(ctx, feed.HashesOf(hashes))
 	if err != nil {
 		return nil, err
 	}
@@ -37,29 +40,29 @@ func (n *Node) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]p
 }
 
 // Answers answers hashes, each by itself, as Match does. Those that match nothing cost little more than the lookup.
-func (n *Node) Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers, error) {
+func (n *Node) Answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error) {
+	answers, err := n.answers(ctx, hashes)
+	if err == nil {
+		n.decidedAll(ctx, &answers, hashes)
+	}
+	return answers, err
+}
+
+// answers are Answers that nobody was given yet.
+func (n *Node) answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error) {
 	q := n.asker()
 	defer q.free()
 	answers := policy.NewAnswers(hashes, q.misses)
-	for from := 0; from < len(hashes); from += askChunk {
+	for from := 0; from < hashes.Len(); from += askChunk {
 		if err := ctx.Err(); err != nil {
 			return policy.Answers{}, err
 		}
-		to, kinds := min(from+askChunk, len(hashes)), 0
-		for i := from; i < to; i++ {
-			kinds |= 1 << hashes[i].Alg
-		}
+		to := min(from+askChunk, hashes.Len())
 		for alg := feed.MD5; alg <= feed.VPDQ; alg++ {
-			if kinds&(1<<alg) == 0 || !matchable(alg) {
+			if !hashes.Has(alg) || !matchable(alg) {
 				continue
 			}
-			places := q.places[:0]
-			for i := from; i < to; i++ {
-				if hashes[i].Alg == alg {
-					places = append(places, i)
-				}
-			}
-			if err := q.askAll(&answers, hashes, places); err != nil {
+			if err := q.askAll(&answers, hashes, alg, from, to); err != nil {
 				return policy.Answers{}, err
 			}
 		}
@@ -67,26 +70,25 @@ func (n *Node) Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers,
 	return answers, nil
 }
 
-// askAll asks for the hashes at some places, which are all of one kind, and puts the verdicts on those that match something.
-func (q *asker) askAll(answers *policy.Answers, hashes []feed.Hash, places []int) error {
-	alg := hashes[places[0]].Alg
+// askAll asks for the hashes of a kind from … to-1, and puts the verdicts on those that match something.
+func (q *asker) askAll(answers *policy.Answers, hashes *feed.Hashes, alg feed.Alg, from, to int) (err error) {
+	var values []byte
+	values, q.places = hashes.Of(alg, from, to, q.value[:0], q.places[:0])
 	q.held = q.held[:0]
-	switch alg {
-	case feed.MD5, feed.SHA1, feed.SHA256:
-		q.value = q.value[:0]
-		for _, i := range places {
-			q.value = append(q.value, hashes[i].Value...)
-		}
-		var err error
-		if q.held, err = q.n.tables.Holds(q.held, match.Alg(alg), q.value); err != nil {
+	if alg.Exact() {
+		if q.held, err = q.n.tables.Holds(q.held, match.Alg(alg), values); err != nil {
 			return fmt.Errorf("match %s: %w", alg, err)
 		}
 	}
-	for k, i := range places {
+	for k, i := range q.places {
 		if len(q.held) > 0 && !q.held[k] {
 			continue
 		}
-		found, truncated, err := q.lookUp(hashes[i : i+1])
+		q.one[0] = hashes.At(i)
+		found, truncated, err := q.lookUp(q.one[:])
+		if err == nil {
+			found, err = q.alike(found)
+		}
 		if err != nil {
 			return fmt.Errorf("match hash %d: %w", i, err)
 		}
@@ -109,7 +111,12 @@ func (n *Node) Scan(ctx context.Context, r io.Reader, ref string) (policy.Verdic
 	}
 	q := n.asker()
 	defer q.free()
-	return q.ask(policy.Question{Hashes: QueryHashes(sum), Note: sum.Note})
+	hashes := QueryHashes(sum)
+	v, err := q.ask(policy.Question{Hashes: hashes, Note: sum.Note})
+	if err == nil {
+		n.awaitLine(ctx, n.decided(&v, hashes, ref))
+	}
+	return v, err
 }
 
 // QueryHashes is what a file is looked up by: all that was computed of it, whatever the quality.
@@ -163,7 +170,10 @@ type asker struct {
 	*outlook
 	n      *Node
 	now    time.Time
-	places []int // of hashes of one kind
+	asked  []feed.Hash // of the question: what is counted as one upload
+	asking bool        // somebody wants to know, and nothing was uploaded
+	places []int       // of hashes of one kind
+	one    [1]feed.Hash
 	value  []byte
 	held   []bool // of the hashes at places, which may be listed
 	hits   []match.Hit
@@ -182,7 +192,7 @@ func (n *Node) asker() *asker {
 
 // free gives the asker back, when all is answered.
 func (q *asker) free() {
-	q.n, q.outlook = nil, nil
+	q.n, q.outlook, q.asked, q.asking = nil, nil, nil, false
 	if cap(q.found) > maxFoundKept {
 		q.found = nil
 	}
@@ -193,21 +203,32 @@ func (q *asker) free() {
 // ask looks a question's hashes up and lets the policy judge what they match.
 func (q *asker) ask(question policy.Question) (policy.Verdict, error) {
 	found, truncated, err := q.lookUp(question.Hashes)
+	if err == nil {
+		q.collided(question.Hashes, found)
+		found, err = q.alike(found)
+	}
 	if err != nil {
 		return policy.Verdict{}, err
 	}
-	question.Truncated, question.Listed, question.Checked = truncated, q.listed, []feed.Alg{}
-	for _, h := range question.Hashes {
+	about := q.questionOf(question.Hashes, truncated)
+	about.File, about.Note = question.File, question.Note
+	return policy.Judge(about, found, *q.policy, q.misses.Heads(), q.now), nil
+}
+
+// questionOf is the question of what was looked up.
+func (q *asker) questionOf(hashes []feed.Hash, truncated bool) policy.Question {
+	question := policy.Question{Hashes: hashes, Truncated: truncated, Listed: q.listed, Checked: []feed.Alg{}}
+	for _, h := range hashes {
 		if matchable(h.Alg) {
 			question.Checked = append(question.Checked, h.Alg)
 		}
 	}
-	return policy.Judge(question, found, *q.policy, q.misses.Heads(), q.now), nil
+	return question
 }
 
 // lookUp finds what hashes match, until the next lookUp; truncated: there is more.
 func (q *asker) lookUp(hashes []feed.Hash) (found []policy.Candidate, truncated bool, err error) {
-	q.found = q.found[:0]
+	q.found, q.asked = q.found[:0], hashes
 	for _, h := range hashes {
 		if !matchable(h.Alg) {
 			continue
@@ -275,10 +296,16 @@ func (q *asker) candidate(h feed.Hash, hit match.Hit, reach int) (c policy.Candi
 	default:
 		c.Holds |= policy.HoldClosedLog
 	}
+	if q.n.holdsKnownGood(body.body) {
+		c.Holds |= policy.HoldKnownGood
+	}
 	if r.damage != nil {
 		c.Holds |= policy.HoldDamaged // what the disk has lost may be its retraction
 	}
-	q.n.said.about(q.n, v, uint32(hit.ID), &c)
+	q.n.said.about(q.n, v, uint32(hit.ID), &c, charter.Answer.Duration(), q.now)
+	if q.ran(v, uint32(hit.ID), &c) {
+		c.Holds |= policy.HoldRunaway
+	}
 	return c, true, nil
 }
 

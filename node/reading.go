@@ -104,14 +104,18 @@ func (n *Node) recordInfo(v *view, at feed.Position, r feed.Record) api.Record {
 	for _, h := range body.Hashes {
 		info.Hashes = append(info.Hashes, h.Text())
 	}
-	f := body.Facts
-	info.Facts = &api.FactsInfo{Verdict: f.Verdict.String(), Media: f.Media.String(), Severity: int(f.Severity), AgeBand: ageBands[f.AgeBand],
-		Virtual: f.Virtual, Size: f.Size, VerifiedBy: int(f.VerifiedBy), Override: int(f.Override)}
-	if f.NotBefore != 0 {
-		info.Facts.NotBefore = timeText(f.NotBefore)
-	}
+	info.Facts = factsInfo(body.Facts)
 	if body.Source != nil {
 		info.Source = body.Source.String()
+	}
+	return info
+}
+
+func factsInfo(f feed.Facts) *api.FactsInfo {
+	info := &api.FactsInfo{Verdict: f.Verdict.String(), Media: f.Media.String(), Severity: int(f.Severity), AgeBand: ageBands[f.AgeBand],
+		Virtual: f.Virtual, Size: f.Size, VerifiedBy: int(f.VerifiedBy), Override: int(f.Override)}
+	if f.NotBefore != 0 {
+		info.NotBefore = timeText(f.NotBefore)
 	}
 	return info
 }

@@ -102,6 +102,8 @@ func (n *Node) queueReport(v *view, q queued) (ticket feed.Ticket, err error) {
 		return ticket, err
 	} else if err := writeJSONLines(n.dir.reports(v.name), append(list, q)); err != nil {
 		return ticket, err
+	} else {
+		n.announce(reportEvent(v, q.Ref, q.Reason)) // it may take hours until it is in the feed
 	}
 	raw, err := hex.DecodeString(q.Ticket)
 	copy(ticket[:], raw)

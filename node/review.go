@@ -72,6 +72,9 @@ func checkBatch(t api.BatchText) (*Review, error) {
 	b := summary(proposal)
 	b.Proposed, b.KnownGood, b.Needs = t.Proposed, t.KnownGood, chain.Newest().Signer.K
 	b.Signers, b.Signed = t.Signers, t.Signed
+	for i := range min(len(b.Sample), len(t.Sample)) {
+		b.Sample[i].KnownGood = t.Sample[i].KnownGood
+	}
 	r := &Review{Batch: b, Anchor: anchor, chain: chain, asked: asked{proposal: proposal}}
 	for _, note := range t.Withdrawn {
 		if w, err := chain.OpenWithdrawal([]byte(note)); err == nil { // one that isn't good frees nobody
@@ -169,6 +172,9 @@ func summary(p *feed.PendingBatch) api.Batch {
 			s.Verdict, s.Media = body.Facts.Verdict.String(), body.Facts.Media.String()
 			b.Verdicts[s.Verdict]++
 			b.Media[s.Media]++
+			if body.Facts.Override != 0 {
+				b.Overrides++
+			}
 			for _, hash := range body.Hashes {
 				b.Kinds[hash.Alg.String()]++
 				s.Hashes = append(s.Hashes, shortHash(hash))

@@ -56,6 +56,7 @@ func (n *Node) Run(ctx context.Context, o RunOptions) (err error) {
 	n.alone.Store(o.Alone)
 	n.compareConfig()
 	n.keepConfig()
+	n.warnConfig()
 	config := n.config.Load()
 	if config.Limits.Memory > 0 {
 		debug.SetMemoryLimit(int64(config.Limits.Memory))
@@ -120,6 +121,16 @@ func (n *Node) Run(ctx context.Context, o RunOptions) (err error) {
 			return nil
 		})
 	}
+	n.doors.Store(&doorsOpen{api: tcp.Addr(), socket: path})
+	stops = append(stops, func() error {
+		n.doors.Store(nil)
+		return nil
+	})
+	stopNews, err := n.startNews(ctx)
+	if err != nil {
+		return err
+	}
+	stops = append(stops, stopNews)
 	stamping, stopStamps := context.WithCancel(ctx)
 	stamped := make(chan struct{})
 	go func() {
@@ -140,6 +151,42 @@ func (n *Node) Run(ctx context.Context, o RunOptions) (err error) {
 	stops = append(stops, func() error {
 		stopScrub()
 		<-scrubbed
+		return nil
+	})
+
+	erasing, stopErasing := context.WithCancel(ctx)
+	erased := make(chan struct{})
+	go func() {
+		defer close(erased)
+		n.eraseDue(erasing)
+	}()
+	stops = append(stops, func() error {
+		stopErasing()
+		<-erased
+		return nil
+	})
+
+	telling, stopTelling := context.WithCancel(ctx)
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		n.tellDoubts(telling)
+	}()
+	stops = append(stops, func() error {
+		stopTelling()
+		<-told
+		return nil
+	})
+
+	purging, stopPurging := context.WithCancel(ctx)
+	purged := make(chan struct{})
+	go func() {
+		defer close(purged)
+		n.purgeJournal(purging)
+	}()
+	stops = append(stops, func() error {
+		stopPurging()
+		<-purged
 		return nil
 	})
 
@@ -197,19 +244,30 @@ func (n *Node) Reload() error {
 	if config.Name != old.Name {
 		return fmt.Errorf("reload config: the name was %s: a node can't be renamed", old.Name)
 	}
+	targets, err := config.targets(n.dir)
+	if err != nil {
+		return fmt.Errorf("reload config: %w", err)
+	}
+	if err := n.reloadKnown(&config); err != nil {
+		return err
+	}
+	if err := n.news.notifier.SetTargets(targets); err != nil {
+		return fmt.Errorf("reload config: %w", err)
+	}
 	n.config.Store(&config)
 	n.keepConfig()
 	n.decide()
 	if net := n.network.Load(); net != nil {
 		net.changed()
 	}
+	n.warnConfig()
 	n.log.Info("config reloaded")
 	return nil
 }
 
 func (n *Node) apiOptions() api.Options {
 	config := n.config.Load()
-	return api.Options{Tokens: n.tokens.Scopes, Hosts: config.APIHosts, Logger: n.log, Registry: n.registry, Version: Version,
+	return api.Options{Tokens: n.scopes, Events: n.listen, Hosts: config.APIHosts, Logger: n.log, Registry: n.registry, Version: Version,
 		Limits: api.Limits{Requests: config.Limits.Requests, ScanBytes: int64(config.Limits.ScanBytes)}, Ready: n.Ready, Part: n.part}
 }
 

@@ -17,8 +17,9 @@ func (w *simWorld) checkRebuilt(s simView) {
 	if w.bug.derived != nil {
 		w.bug.derived(again)
 	}
-	verdicts, err := again.Match(context.Background(), w.asked, false)
+	answers, err := again.answers(context.Background(), feed.HashesOf(w.asked))
 	w.must(err)
+	verdicts := answers.Verdicts()
 	for i := range verdicts {
 		live, err := json.Marshal(s.verdicts[i])
 		w.must(err)
@@ -38,7 +39,7 @@ func (w *simWorld) checkRebuilt(s simView) {
 // rebuilt is a node on the same store whose views and tables are made anew, as at a start. alter, if any, changes the records on the way.
 func rebuilt(n *Node, alter func(*view, []feed.Record)) (*Node, error) {
 	c := &Node{dir: n.dir, log: n.log, now: n.now, registry: n.registry, keys: n.keys, store: n.store, tables: match.New(match.Options{}), tokens: n.tokens,
-		said: newStatements()}
+		said: newStatements(), doubts: n.doubts, news: newNews()}
 	c.config.Store(n.config.Load())
 	selfTest, err := newSelfTest(c.tables)
 	if err != nil {

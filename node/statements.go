@@ -3,6 +3,7 @@ package node
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"hashfeed/feed"
 	"hashfeed/node/policy"
@@ -13,6 +14,7 @@ import (
 type statements struct {
 	of       sync.Map // feed.Ref -> []statement, never changed in place
 	resolved sync.Map // feed.Ref of a dispute -> []feed.Name of the feeds that resolve it
+	stood    sync.Map // feed.Ref of a dispute -> int64, since when it stands in its feed
 	mu       sync.Mutex
 }
 
@@ -25,6 +27,7 @@ type statement struct {
 	leaf   feed.Digest // of the record that is spoken of: the one that was meant, and no other in its place
 	reason feed.Reason
 	ticket *feed.Ticket
+	time   int64 // that its head names, while it awaits approval
 }
 
 func newStatements() *statements { return &statements{} }
@@ -69,6 +72,7 @@ func add[T any](mu *sync.Mutex, m *sync.Map, key feed.Ref, value T) {
 func (s *statements) forget(name feed.Name) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.stood.Clear()
 	s.of.Range(func(key, value any) bool {
 		s.of.Store(key, slices.DeleteFunc(slices.Clone(value.([]statement)), func(t statement) bool { return t.by == name }))
 		return true
@@ -99,7 +103,7 @@ func (s *statements) standing(n *Node, v *view, item uint32) []statement {
 		}
 		leaf := feed.LeafHash(record.Head)
 		for _, t := range list {
-			if t.leaf == leaf && !(t.op == feed.OpDispute && s.isResolved(t.at, v.name)) {
+			if t.leaf == leaf && !(t.op == feed.OpDispute && s.isResolved(t, v.name)) {
 				found = append(found, t)
 			}
 		}
@@ -107,17 +111,15 @@ func (s *statements) standing(n *Node, v *view, item uint32) []statement {
 	return found
 }
 
-func (s *statements) isResolved(dispute feed.Ref, by feed.Name) bool {
-	list, ok := s.resolved.Load(dispute)
-	return ok && slices.Contains(list.([]feed.Name), by)
+// isResolved says whether a dispute of an item of a feed is over: that feed has answered it, or the one that it stands in takes it back.
+func (s *statements) isResolved(t statement, of feed.Name) bool {
+	list, ok := s.resolved.Load(t.at)
+	return ok && (slices.Contains(list.([]feed.Name), of) || slices.Contains(list.([]feed.Name), t.by))
 }
 
-// about adds to a candidate what is said of its item. The operator's own dispute holds at once; of others' it takes the
-// disputes of two publishers to hold a baseline record, and of one to hold another: baseline is what two have
-// assessed (ICCAM's rule). A dispute with a ticket is a member's report, not its publisher's word: it is shown and holds
-// nothing, or any member could switch a list off for all.
-func (s *statements) about(n *Node, v *view, item uint32, c *policy.Candidate) {
-	disputing := map[string]bool{}
+// about adds to a candidate what is said of its item.
+func (s *statements) about(n *Node, v *view, item uint32, c *policy.Candidate, answer time.Duration, now time.Time) {
+	var disputes []policy.Dispute
 	for _, t := range s.standing(n, v, item) {
 		publisher := t.by.Publisher()
 		switch t.op {
@@ -129,20 +131,10 @@ func (s *statements) about(n *Node, v *view, item uint32, c *policy.Candidate) {
 			if !slices.Contains(c.Disputers, publisher) {
 				c.Disputers = append(c.Disputers, publisher)
 			}
-			if t.ticket != nil {
-				continue
-			}
-			disputing[publisher] = true
-			if t.own {
-				c.Holds |= policy.HoldDisputed
-			}
+			disputes = append(disputes, n.disputed(t))
 		}
 	}
-	needed := 1
-	if c.Facts.Verdict == feed.Baseline {
-		needed = 2
-	}
-	if len(disputing) >= needed {
-		c.Holds |= policy.HoldDisputed
+	if len(disputes) > 0 {
+		c.Holds |= policy.DisputeHolds(disputes, v.name.Publisher(), c.Facts.Verdict, answer, now)
 	}
 }

@@ -16,7 +16,7 @@ import (
 func (n *Node) Status(ctx context.Context) (api.Status, error) {
 	config := n.config.Load()
 	s := api.Status{Name: config.Name, Role: config.Role, Version: Version, Peers: []api.Peer{}, Tables: map[string]int{}, Index: n.index.start,
-		Alarms: []api.Alarm{}}
+		Disputes: []api.OpenDispute{}, Alarms: []api.Alarm{}}
 	var err error
 	if s.Feeds, err = n.Feeds(ctx); err != nil {
 		return s, err
@@ -29,12 +29,13 @@ func (n *Node) Status(ctx context.Context) (api.Status, error) {
 	if net := n.network.Load(); net != nil {
 		s.Peers = net.peers()
 	}
-	s.Alarms = n.alarms(s.Feeds)
+	s.Disputes = n.openDisputes()
+	s.Alarms = n.alarms(s.Feeds, s.Disputes)
 	return s, nil
 }
 
 // alarms are what the state of the feeds and the store asks an operator to do.
-func (n *Node) alarms(feeds []api.FeedInfo) []api.Alarm {
+func (n *Node) alarms(feeds []api.FeedInfo, disputes []api.OpenDispute) []api.Alarm {
 	now := n.now()
 	alarms := []api.Alarm{}
 	say := func(code, about, text, remedy string, since time.Time) {
@@ -45,7 +46,7 @@ func (n *Node) alarms(feeds []api.FeedInfo) []api.Alarm {
 	}
 	if lost := n.store.Lost(); lost > 0 {
 		say("lost-writes", "", fmt.Sprintf("the database lost its newest %d writes: receipts or erasures, where no feed is damaged", lost),
-			"look for a failing disk; members send receipts again, and what was erased is to be erased again", n.opened)
+			"look for a failing disk; members send receipts again, and what is due to be erased is erased again", n.opened)
 	}
 	for _, v := range *n.views.Load() {
 		if v == nil || v.state == nil {
@@ -72,7 +73,11 @@ func (n *Node) alarms(feeds []api.FeedInfo) []api.Alarm {
 		}
 	}
 	n.careAlarms(say)
+	n.alarmErasures(say)
+	n.alarmDoubts(say)
+	alarmDisputes(disputes, say)
 	n.alarmStamps(say)
+	n.notifyAlarms(say)
 	for _, f := range feeds {
 		if f.State == "stale" {
 			say("stale", f.Origin, f.StateText, "see whether the publisher can be reached (hashfeed status)", now.Add(-time.Duration(f.AgeS)*time.Second))
@@ -150,7 +155,7 @@ func (n *Node) feedInfo(v *view) api.FeedInfo {
 		Origin: string(charter.Origin()), Anchor: r.chain.Anchor().String(), Harm: string(charter.Harm), Role: "followed",
 		Size: r.head.Size, ActiveSize: r.limit, Root: fmt.Sprintf("%x", r.head.Root), AgeS: ageOf(r.head.Stamp, n.now()),
 		Contact: charter.Contact, Audience: append([]string{}, charter.Audience...), StampVKey: charter.Stamp.String(),
-		RootVKeys: []string{}, SignerVKeys: []string{}, Active: int(counts.Active), Retracted: int(counts.Retracted), CosignedBy: []api.Cosigner{},
+		RootVKeys: []string{}, SignerVKeys: []string{}, Active: int(counts.Active), Retracted: int(counts.Retracted), Erased: int(counts.Erased), CosignedBy: []api.Cosigner{},
 	}
 	if v.own {
 		info.Role = "own"

@@ -87,19 +87,32 @@ func (n *Node) suspendedBy(v *view, it *feed.Item, signer [32]byte) (since int64
 	return since, ok
 }
 
-// holdMeanwhile suspends an item that is to be retracted where the retraction has to await approval: who is listed wrongly
-// doesn't wait for a second signer. It returns until when, "" if it isn't held: a suspension that fails mustn't stop the
-// retraction.
-func (n *Node) holdMeanwhile(v *view, it *feed.Item) string {
-	if v.reading.Load().chain.Newest().Signer.K == 1 {
-		return ""
+// holdMeanwhile suspends items that are to be retracted where the retraction has to await approval: who is listed wrongly
+// doesn't wait for a second signer. It returns until when and how many, "" if none is held: a suspension that fails mustn't stop the
+// retraction. One signer can hold so many; of more the first.
+func (n *Node) holdMeanwhile(v *view, items ...*feed.Item) (until string, held int) {
+	chain := v.reading.Load().chain
+	if chain.Newest().Signer.K == 1 {
+		return "", 0
 	}
-	until, err := n.hold(v, []*feed.Item{it})
+	if len(items) > 1 { // else it is told why not
+		if signer, err := n.keys.signer(chain.Newest()); err == nil {
+			items = slices.DeleteFunc(slices.Clone(items), func(it *feed.Item) bool {
+				_, suspended := n.suspendedBy(v, it, signer.Public().Key)
+				return suspended
+			})
+		}
+	}
+	items = items[:min(len(items), feed.MaxSuspended)]
+	if len(items) == 0 {
+		return "", 0
+	}
+	end, err := n.hold(v, items)
 	if err != nil {
-		n.log.Warn("item not held until its retraction is approved", "ref", v.name.Ref(it.First()).String(), "err", err)
-		return ""
+		n.log.Warn("not held until the retraction is approved", "ref", v.name.Ref(items[0].First()).String(), "items", len(items), "err", err)
+		return "", 0
 	}
-	return timeText(until)
+	return timeText(end), len(items)
 }
 
 // stillHeld adds to the error of a retraction that its item is held meanwhile.

@@ -31,6 +31,9 @@ type view struct {
 	// listed counts the hashes of each kind that the items hold, for what an answer calls unchecked.
 	listed [feed.VPDQ + 1]atomic.Int64
 	audit  audit
+	// erasing is what is known of bodies to be erased, nil where it must be looked at; retracts says that a retraction has come since the start.
+	erasing  atomic.Pointer[erasing]
+	retracts atomic.Bool
 	// broken is why not all records could be read, nil if they could: the feed is frozen. It is set before the view is seen.
 	broken error
 }
@@ -193,6 +196,7 @@ func (n *Node) decide() {
 		}
 	}
 	p := n.config.Load().policyOf(own)
+	n.addKnown(&p)
 	n.policy.Store(&p)
 }
 
@@ -368,6 +372,7 @@ func (n *Node) Apply(e store.Event) error {
 	if w := n.network.Load(); w != nil {
 		w.gossip.Committed(e.Feed, e.Batch)
 	}
+	n.news.stir()
 	return nil
 }
 
@@ -381,6 +386,7 @@ func (n *Node) act(e store.Event) error {
 		if err := n.openView(e.Feed); err != nil {
 			return err
 		}
+		n.eraseSoon(n.viewNamed(e.Feed))
 		return nil
 	}
 	switch {
@@ -399,6 +405,9 @@ func (n *Node) act(e store.Event) error {
 			if err := n.catchUp(v); err != nil {
 				return err
 			}
+		}
+		if retracts(e.Batch) {
+			n.eraseSoon(v)
 		}
 	case e.Chain != nil:
 		if f := v.frozen.Load(); f != nil && f.ended(e.Chain) {

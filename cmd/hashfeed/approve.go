@@ -237,7 +237,7 @@ func (e *env) confirm(c *cli.Context, question string) error {
 		return err
 	}
 	if strings.TrimSpace(answer) != "yes" {
-		return errors.New("not signed")
+		return errors.New("not confirmed: nothing is done")
 	}
 	return nil
 }
@@ -258,7 +258,7 @@ func showBatch(e *env, b api.Batch) {
 		}
 	}
 	if !b.Opening {
-		fmt.Fprintf(e.stdout, "  known-good: %d of %d\n", b.KnownGood, b.Size-b.From)
+		fmt.Fprintf(e.stdout, "  known-good: %d of %d, %d with an override\n", b.KnownGood, b.Size-b.From, b.Overrides)
 	}
 	for _, s := range b.Sample {
 		words := []string{s.Ref, s.Op}
@@ -266,6 +266,9 @@ func showBatch(e *env, b api.Batch) {
 			if w != "" {
 				words = append(words, w)
 			}
+		}
+		if s.KnownGood != "" {
+			words = append(words, "KNOWN GOOD:", s.KnownGood)
 		}
 		fmt.Fprintf(e.stdout, "    %s\n", strings.Join(words, " "))
 	}

@@ -15,14 +15,21 @@ func configCommand(e *env) *cli.Command {
 		Name: "config", Usage: "check and show hashfeed.toml",
 		Subcommands: []*cli.Command{
 			{
-				Name: "check", Usage: "say whether the config is good, and where it isn't", Flags: []cli.Flag{jsonFlag()},
+				Name: "check", Usage: "say whether the config is good, where it isn't, and what you hardly mean", Flags: []cli.Flag{jsonFlag()},
 				Action: func(c *cli.Context) error {
-					path, _, err := e.config(c)
+					path, config, err := e.config(c)
 					if err != nil {
 						return err
 					}
+					if err := config.CheckFiles(filepath.Dir(path)); err != nil {
+						return fmt.Errorf("%s: %w", path, err)
+					}
+					warnings := node.ConfigWarnings(filepath.Dir(path), config)
 					if c.Bool("json") {
-						return e.printJSON(map[string]any{"valid": true, "file": path})
+						return e.printJSON(map[string]any{"valid": true, "file": path, "warnings": warnings})
+					}
+					for _, w := range warnings {
+						fmt.Fprintf(e.stderr, "warning: %s\n", w)
 					}
 					_, err = fmt.Fprintf(e.stdout, "%s: ok\n", path)
 					return err

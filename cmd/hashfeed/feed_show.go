@@ -29,6 +29,9 @@ func feedShowCommand(e *env) *cli.Command {
 			}
 			e.printFeedLine(f)
 			fmt.Fprintf(e.stdout, "anchor  %s\ncontact %s\naudience %s\nroot    %s\n", f.Anchor, f.Contact, strings.Join(f.Audience, ","), f.Root)
+			if f.Erased > 0 {
+				fmt.Fprintf(e.stdout, "erased  the hashes of %d records of retracted items\n", f.Erased)
+			}
 			for _, k := range f.RootVKeys {
 				fmt.Fprintf(e.stdout, "root key   %s\n", k)
 			}

@@ -30,6 +30,7 @@ func idCommand(e *env) *cli.Command {
 			for _, k := range id.RootVKeys {
 				fmt.Fprintf(e.stdout, "root     %s\n", k)
 			}
+			fmt.Fprintf(e.stdout, "journal  %s\n", id.JournalVKey)
 			for _, a := range id.Addresses {
 				fmt.Fprintf(e.stdout, "address  %s\n", a)
 			}

@@ -18,16 +18,21 @@ var layers = map[string][]string{
 	"crypto":           {},
 	"feed":             {"crypto"},
 	"feed/store":       {"crypto", "feed"},
+	"feed/hashlist":    {"crypto", "feed"},
 	"node/digest/pdq":  {},
 	"node/digest/jpeg": {},
 	"node/digest":      {"node/digest/pdq", "node/digest/jpeg"},
 	"node/match":       {"feed", "crypto"},
 	"node/policy":      {"node/match", "feed", "crypto"},
 	"node/gossip":      {"feed", "crypto"},
-	"node/api":         {"node/policy", "feed", "crypto"},
-	"node": {"node/api", "node/policy", "node/match", "node/digest", "node/digest/pdq", "node/gossip",
-		"feed/store", "feed", "crypto"},
-	"cmd/hashfeed": {"node", "node/api", "node/policy", "node/digest", "node/digest/pdq", "feed", "crypto"},
+	"node/knowngood":   {"feed"},
+	"node/journal":     {"node/policy", "feed", "crypto"},
+	"node/api":         {"node/journal", "node/policy", "feed", "crypto"},
+	"node/notify":      {},
+	"node": {"node/api", "node/journal", "node/policy", "node/match", "node/digest", "node/digest/pdq", "node/gossip", "node/knowngood", "node/notify",
+		"feed/store", "feed/hashlist", "feed", "crypto"},
+	"node/knowngood/generate": {"node/knowngood", "node/digest", "feed"},
+	"cmd/hashfeed":            {"node", "node/api", "node/journal", "node/policy", "node/digest", "node/digest/pdq", "feed/hashlist", "feed", "crypto"},
 }
 
 // heavy are modules that somebody who only verifies feeds must not have to build.
@@ -106,8 +111,8 @@ func TestPackageDocs(t *testing.T) {
 		}
 		name := filepath.Base(folder)
 		want := "Package " + name + " "
-		if folder == "cmd/hashfeed" {
-			want = "Command hashfeed "
+		if folder == "cmd/hashfeed" || folder == "node/knowngood/generate" {
+			want = "Command " + name + " "
 		}
 		found := 0
 		for _, f := range files {

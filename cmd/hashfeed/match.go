@@ -52,8 +52,8 @@ func match(e *env, c *cli.Context) error {
 	go func() {
 		defer close(answered)
 		for b := range read {
-			if b.err == nil && len(b.hashes) > 0 {
-				b.answers, b.err = door.Answers(ctx, b.hashes)
+			if b.err == nil && b.hashes.Len() > 0 {
+				b.answers, b.err = door.Answers(ctx, &b.hashes)
 			}
 			if !b.send(ctx, answered) {
 				return
@@ -81,7 +81,7 @@ func match(e *env, c *cli.Context) error {
 // matchBatch are some hashes of the question on their way to the answer.
 type matchBatch struct {
 	lines   []matchLine
-	hashes  []feed.Hash // of the good lines
+	hashes  feed.Hashes // of the good lines
 	answers policy.Answers
 	err     error // nothing comes after this
 }
@@ -167,11 +167,7 @@ func (r *matchReader) add(where string, n int, text string) bool {
 			text = s
 		}
 	}
-	h, err := feed.ParseHash(text)
-	r.batch.lines = append(r.batch.lines, matchLine{where, n, err})
-	if err == nil {
-		r.batch.hashes = append(r.batch.hashes, h)
-	}
+	r.batch.lines = append(r.batch.lines, matchLine{where, n, r.batch.hashes.Parse([]byte(text))})
 	return len(r.batch.lines) < matchLines || r.flush()
 }
 
@@ -184,7 +180,7 @@ func (r *matchReader) flush() bool {
 
 // printBatch writes the verdicts of a batch, and on standard error, where they stand, what is no hash.
 func (e *env) printBatch(out *bufio.Writer, b *matchBatch, asJSON bool, worst *worstVerdict) error {
-	asked := b.answers.Len() == len(b.hashes)
+	asked := b.answers.Len() == b.hashes.Len()
 	if !asked && b.err == nil {
 		return errors.New("the node answered something else than was asked")
 	}

@@ -21,6 +21,10 @@ var notParsers = map[string]string{
 	"feed.OpenChain":  "FuzzParseCharter and FuzzOpenProof go through it",
 	"store.Open":      "a directory; FuzzParseHeadFile reads what it believes first",
 	"node.Open":       "a directory",
+	"notify.Open":     "a directory; FuzzParseQueue reads what it believes",
+
+	"journal.Verify":     "FuzzOpen goes through it",
+	"node.VerifyJournal": "a directory",
 }
 
 // TestParsersAreFuzzed wants a fuzz target with a committed corpus for each exported function that parses.

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"hashfeed/feed"
+	"hashfeed/node/journal"
 )
 
 func proofCommand(e *env) *cli.Command {
@@ -17,9 +18,10 @@ func proofCommand(e *env) *cli.Command {
 		Name: "proof", Usage: "check proof files",
 		Subcommands: []*cli.Command{{
 			Name: "verify", Usage: "check that a record was listed, with nothing but the proof and the feed's anchor", ArgsUsage: "FILE",
-			Description: "Needs no node and no network. Exit code 3: the proof is not true.",
-			Flags:       []cli.Flag{anchorFlag(), jsonFlag()},
-			Action:      func(c *cli.Context) error { return proofVerify(e, c) },
+			Description: "Needs no node and no network. Exit code 3: the proof is not true. FILE may also be a decision receipt (journal show ID --bundle):\n" +
+				"then --journal is the vkey of the node's journal, which hashfeed id prints there, and --anchor the anchors of all feeds in it.",
+			Flags:  []cli.Flag{anchorFlag(), &cli.StringFlag{Name: "journal", Usage: "of a decision receipt: the journal's `VKEY`"}, jsonFlag()},
+			Action: func(c *cli.Context) error { return proofVerify(e, c) },
 		}},
 	}
 }
@@ -60,14 +62,23 @@ func proofVerify(e *env, c *cli.Context) error {
 	if err := wantArgs(c, 1, 1); err != nil {
 		return err
 	}
-	anchor, err := readAnchor(c)
-	if err != nil {
-		return err
+	var anchor feed.Anchor
+	if c.String("journal") == "" {
+		var err error
+		if anchor, err = readAnchor(c); err != nil {
+			return err
+		}
 	}
 	path := c.Args().First()
 	data, err := readCapped(path, feed.MaxProof)
 	if err != nil {
 		return err
+	}
+	if journal.IsReceipt(data) {
+		return receiptVerify(e, c, path, data)
+	}
+	if c.String("journal") != "" {
+		return fmt.Errorf("proof verify: %s is no decision receipt: --journal is for these", path)
 	}
 	p, err := feed.OpenProof(data, anchor)
 	if err != nil {
@@ -78,22 +89,7 @@ func proofVerify(e *env, c *cli.Context) error {
 		}
 		return untrueError{fmt.Errorf("proof %s: %w", path, err)}
 	}
-	line := proofLine{Valid: true, Ref: feed.Ref{Origin: p.Checkpoint.Origin, Index: p.Index}.String(), Op: p.Head.Op.String(),
-		At: time.Unix(p.Checkpoint.Stamp, 0).UTC().Format(time.RFC3339), Size: p.Checkpoint.Size,
-		Note: "not shown, since it takes the whole feed: that no later record changed it, and that it is not void by id, chain or many or refused by lowers"}
-	line.Of = spokenOf(p.Checkpoint.Origin.Name(), p.Head)
-	for _, c := range p.Checkpoint.Cosigned {
-		line.Cosigned = append(line.Cosigned, c.Key.Name+" "+time.Unix(c.Time, 0).UTC().Format(time.RFC3339))
-	}
-	if p.Head.Reason != 0 {
-		line.Reason = p.Head.Reason.String()
-	}
-	if p.Body != nil {
-		line.Verdict = p.Body.Facts.Verdict.String()
-		for _, h := range p.Body.Hashes {
-			line.Hashes = append(line.Hashes, h.Text())
-		}
-	}
+	line := lineOf(p)
 	if c.Bool("json") {
 		return e.printJSON(line)
 	}
@@ -112,6 +108,27 @@ func proofVerify(e *env, c *cli.Context) error {
 	}
 	_, err = fmt.Fprintln(e.stdout, line.Note)
 	return err
+}
+
+// lineOf is what a proof says.
+func lineOf(p feed.Proof) proofLine {
+	line := proofLine{Valid: true, Ref: feed.Ref{Origin: p.Checkpoint.Origin, Index: p.Index}.String(), Op: p.Head.Op.String(),
+		At: time.Unix(p.Checkpoint.Stamp, 0).UTC().Format(time.RFC3339), Size: p.Checkpoint.Size,
+		Note: "not shown, since it takes the whole feed: that no later record changed it, and that it is not void by id, chain or many or refused by lowers"}
+	line.Of = spokenOf(p.Checkpoint.Origin.Name(), p.Head)
+	for _, c := range p.Checkpoint.Cosigned {
+		line.Cosigned = append(line.Cosigned, c.Key.Name+" "+time.Unix(c.Time, 0).UTC().Format(time.RFC3339))
+	}
+	if p.Head.Reason != 0 {
+		line.Reason = p.Head.Reason.String()
+	}
+	if p.Body != nil {
+		line.Verdict = p.Body.Facts.Verdict.String()
+		for _, h := range p.Body.Hashes {
+			line.Hashes = append(line.Hashes, h.Text())
+		}
+	}
+	return line
 }
 
 // spokenOf are the records of which a head says something.

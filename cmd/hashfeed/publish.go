@@ -31,7 +31,7 @@ func publishCommand(e *env) *cli.Command {
 			&cli.StringFlag{Name: "feed", Usage: "the own `FEED` to list in; default the first"},
 			&cli.StringSliceFlag{Name: "hash", Usage: "a hash of the one item that is listed without a file (`ALG:HEX`), repeatable"},
 			&cli.BoolFlag{Name: "again", Usage: "list duplicates nevertheless"},
-			aloneFlag(), passphraseFlag(), jsonFlag(),
+			overrideFlag(), aloneFlag(), passphraseFlag(), jsonFlag(),
 		},
 		Action: func(c *cli.Context) error { return publish(e, c) },
 	}
@@ -129,7 +129,7 @@ func publish(e *env, c *cli.Context) error {
 func itemOfFlags(c *cli.Context) (api.Item, error) {
 	item := api.Item{Verdict: c.String("verdict"), Media: c.String("media"), VerifiedBy: c.Int("verified-by"),
 		Severity: c.Int("severity"), AgeBand: c.String("age-band"), Virtual: c.Bool("virtual"),
-		NotBefore: c.String("not-before"), Source: c.String("source")}
+		NotBefore: c.String("not-before"), Source: c.String("source"), OverrideKnownGood: c.String(overrideName)}
 	if item.Verdict == "" {
 		return item, usagef("publish: --verdict is missing: nothing is listed without saying what it is (baseline, national, doubtful, test)")
 	}
@@ -140,6 +140,9 @@ func itemOfFlags(c *cli.Context) (api.Item, error) {
 		if _, err := feed.ParseMedia(item.Media); err != nil {
 			return item, usagef("publish: --media %q: %v", item.Media, err)
 		}
+	}
+	if err := checkOverride(c, "publish"); err != nil {
+		return item, err
 	}
 	for name, top := range map[string]int{"verified-by": 255, "severity": 4} {
 		if n := c.Int(name); c.IsSet(name) && (n < 1 || n > top) {

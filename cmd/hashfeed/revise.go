@@ -23,15 +23,18 @@ func reviseCommand(e *env) *cli.Command {
 			&cli.StringFlag{Name: "source", Usage: "`SCHEME:CODE`"},
 			&cli.StringFlag{Name: "not-before", Usage: "no effect until this `TIME` (RFC 3339)"},
 			&cli.BoolFlag{Name: "reinstate", Usage: "list a retracted item again"},
-			aloneFlag(), passphraseFlag(), jsonFlag(),
+			overrideFlag(), aloneFlag(), passphraseFlag(), jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			r := api.Revision{Hashes: c.StringSlice("hash"), Verdict: c.String("verdict"), VerifiedBy: c.Int("verified-by"),
 				Severity: c.Int("severity"), AgeBand: c.String("age-band"), Source: c.String("source"),
-				NotBefore: c.String("not-before"), Reinstate: c.Bool("reinstate")}
+				NotBefore: c.String("not-before"), Reinstate: c.Bool("reinstate"), OverrideKnownGood: c.String(overrideName)}
 			if len(r.Hashes) == 0 && r.Verdict == "" && r.VerifiedBy == 0 && r.Severity == 0 && r.AgeBand == "" &&
-				r.Source == "" && r.NotBefore == "" && !r.Reinstate {
+				r.Source == "" && r.NotBefore == "" && !r.Reinstate && r.OverrideKnownGood == "" {
 				return usagef("revise: nothing to revise was given")
+			}
+			if err := checkOverride(c, "revise"); err != nil {
+				return err
 			}
 			if r.Verdict != "" {
 				if _, err := feed.ParseVerdict(r.Verdict); err != nil {

@@ -26,7 +26,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"hashfeed": main})
+	testscript.Main(m, map[string]func(){"hashfeed": main, "receiver": receiver})
 }
 
 // TestScripts runs testdata/*.txt, each a story that a user could type, with the real binary. Besides testscript's own
@@ -45,6 +45,7 @@ func TestMain(m *testing.M) {
 //	sleep DURATION               waits, where something must not happen meanwhile
 //	flip FILE OFFSET             changes one byte; a negative OFFSET counts from the end
 //	line VAR FILE                puts the first line of FILE into $VAR
+//	lines SECONDS N FILE         waits until the file has N lines
 //	agent VAR COMMENT            serves an ssh-agent with one new Ed25519 key; its socket's path goes into $VAR
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -65,7 +66,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"draw": scriptDraw, "bomb": scriptBomb, "json": scriptJSON, "jsonset": scriptJSONSet, "daemon": scriptDaemon, "end": scriptEnd,
 			"code": scriptCode, "http": scriptHTTP, "until": scriptUntil, "flip": scriptFlip, "sleep": scriptSleep, "offline": scriptOffline,
-			"line": scriptLine, "agent": scriptAgent,
+			"line": scriptLine, "lines": scriptLines, "agent": scriptAgent,
 		},
 	})
 }

@@ -135,12 +135,20 @@ func badgerText(f string, a []any) string { return strings.TrimSpace(fmt.Sprintf
 
 // readCapped reads a file of at most limit bytes.
 func readCapped(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
+	if _, err := sizeCapped(path, limit); err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it isn't a file of at most %d bytes", limit)}
-	}
 	return os.ReadFile(path)
+}
+
+// sizeCapped is the size of a file, which is at most limit bytes.
+func sizeCapped(path string, limit int64) (int, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > limit {
+		return 0, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it isn't a file of at most %d bytes", limit)}
+	}
+	return int(info.Size()), nil
 }

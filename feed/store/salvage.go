@@ -79,8 +79,9 @@ func (v *salvaging) run() error {
 
 // tables sets the tables aside that are damaged, and returns the numbers of the others.
 func (v *salvaging) tables() (good []uint64, err error) {
+	var checker tableChecker
 	err = eachTable(v.s.badgerDir(), func(path string, id uint64) error {
-		problem := checkTable(path, id)
+		problem := checker.check(path, id)
 		if problem == nil {
 			good = append(good, id)
 			return nil

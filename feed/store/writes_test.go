@@ -80,7 +80,7 @@ func TestCutTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := checkTable(tables[0], 1); err != nil {
+	if err := new(tableChecker).check(tables[0], 1); err != nil {
 		t.Fatalf("whole: %v", err)
 	}
 	cut := filepath.Join(t.TempDir(), "cut")
@@ -95,7 +95,7 @@ func TestCutTable(t *testing.T) {
 		if err := os.WriteFile(cut, data[:n], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if checkTable(cut, 1) == nil {
+		if new(tableChecker).check(cut, 1) == nil {
 			t.Fatalf("%d of %d bytes: taken for whole", n, info.Size())
 		}
 	}
@@ -106,7 +106,7 @@ func TestCutTable(t *testing.T) {
 		if err := os.WriteFile(cut, edited, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if checkTable(cut, 1) == nil {
+		if new(tableChecker).check(cut, 1) == nil {
 			t.Fatalf("byte %d of %d flipped: taken for whole", at, info.Size())
 		}
 	}

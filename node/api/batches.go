@@ -25,6 +25,7 @@ type Batch struct {
 	Media     map[string]int `json:"media"`
 	Kinds     map[string]int `json:"kinds"`      // hashes by kind
 	KnownGood int            `json:"known_good"` // records with a hash that a known-good list has
+	Overrides int            `json:"overrides"`  // records that say to list what is known good
 	Sample    []BatchSample  `json:"sample"`
 }
 
@@ -44,6 +45,8 @@ type BatchSample struct {
 	Verdict string   `json:"verdict,omitempty"`
 	Media   string   `json:"media,omitempty"`
 	Hashes  []string `json:"hashes,omitempty"`
+
+	KnownGood string `json:"known_good,omitempty"` // which list has it, in words
 }
 
 // BatchText is all that an approver needs to find out what is signed, without believing the node.

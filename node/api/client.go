@@ -338,6 +338,9 @@ func (c *Client) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([
 			n = len(hashes)
 		}
 		q := matchRequest{Hashes: make([]string, n), OneFile: oneFile}
+		if oneFile {
+			q.Ref = RefOf(ctx)
+		}
 		for i, h := range hashes[:n] {
 			q.Hashes[i] = h.Text() // with its quality, which decides whether neighbours are looked for
 		}
@@ -353,8 +356,8 @@ func (c *Client) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([
 	return verdicts, nil
 }
 
-func (c *Client) Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers, error) {
-	verdicts, err := c.Match(ctx, hashes, false)
+func (c *Client) Answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error) {
+	verdicts, err := c.Match(ctx, hashes.List(), false)
 	return policy.AnswersOf(verdicts), err
 }
 

@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"hashfeed/feed"
 	"hashfeed/node/policy"
@@ -30,6 +31,7 @@ type fakeNode struct {
 	logErr    error  // after the records
 	mirrorErr error  // after eight bytes
 	block     string // md5 that is blocked
+	told      bool   // an import tells of progress before it ends
 }
 
 func (f *fakeNode) note(verb string, args ...any) error {
@@ -106,6 +108,9 @@ func (f *fakeNode) Publish(_ context.Context, r Publish) ([]Published, error) {
 func (f *fakeNode) Retract(_ context.Context, ref feed.Ref, reason feed.Reason) (Published, error) {
 	return f.published, f.note("Retract", ref, reason)
 }
+func (f *fakeNode) RetractMany(_ context.Context, r RetractMany) (RetractedMany, error) {
+	return RetractedMany{Feed: "a.example/known", Items: 2, Refs: []string{"a.example/known/1#7"}, DryRun: r.DryRun, Batch: r.Batch}, f.note("RetractMany", fmt.Sprintf("%+v", r))
+}
 func (f *fakeNode) Revise(_ context.Context, ref feed.Ref, r Revision) (Published, error) {
 	return f.published, f.note("Revise", ref, fmt.Sprintf("%+v", r))
 }
@@ -114,6 +119,15 @@ func (f *fakeNode) Endorse(_ context.Context, ref feed.Ref) (Published, error) {
 }
 func (f *fakeNode) Dispute(_ context.Context, ref feed.Ref, reason feed.Reason) (Published, error) {
 	return f.published, f.note("Dispute", ref, reason)
+}
+func (f *fakeNode) PolicyTest(_ context.Context, r PolicyTest) (PolicyTested, error) {
+	return PolicyTested{Feed: r.Feed, Decisions: 3, Block: PolicyShift{More: 2}, Samples: []PolicySample{}}, f.note("PolicyTest", asJSON(r))
+}
+func (f *fakeNode) Promote(_ context.Context, r Promote) (Promoted, error) {
+	return Promoted{Feed: r.Feed, Actions: r.Actions, Warnings: []string{}}, f.note("Promote", asJSON(r))
+}
+func (f *fakeNode) Explain(_ context.Context, r Explain) (policy.Explained, error) {
+	return policy.Explained{Verdict: policy.OutcomeLog, Text: "log", Matches: []policy.MatchExplained{}, Notes: []string{}}, f.note("Explain", r)
 }
 func (f *fakeNode) Resolve(_ context.Context, ref feed.Ref, r Resolution) (Published, error) {
 	return f.published, f.note("Resolve", ref, r)
@@ -133,8 +147,12 @@ func (f *fakeNode) Approve(_ context.Context, id, line string) (Approved, error)
 func (f *fakeNode) Withdraw(_ context.Context, id, line string) error {
 	return f.note("Withdraw", id, fmt.Sprintf("%q", line))
 }
-func (f *fakeNode) Match(_ context.Context, hashes []feed.Hash, oneFile bool) ([]policy.Verdict, error) {
-	err := f.note("Match", len(hashes), oneFile)
+func (f *fakeNode) Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]policy.Verdict, error) {
+	args := []any{len(hashes), oneFile}
+	if ref := RefOf(ctx); ref != "" {
+		args = append(args, ref)
+	}
+	err := f.note("Match", args...)
 	var verdicts []policy.Verdict
 	for _, h := range hashes {
 		v := policy.Verdict{Query: h.Text(), Verdict: policy.OutcomeAllow, Checked: []string{h.Alg.String()}}
@@ -148,9 +166,9 @@ func (f *fakeNode) Match(_ context.Context, hashes []feed.Hash, oneFile bool) ([
 	}
 	return verdicts, err
 }
-func (f *fakeNode) Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers, error) {
-	verdicts, err := f.Match(ctx, hashes, false)
-	f.asked[len(f.asked)-1] = fmt.Sprintf("Answers %d", len(hashes))
+func (f *fakeNode) Answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error) {
+	verdicts, err := f.Match(ctx, hashes.List(), false)
+	f.asked[len(f.asked)-1] = fmt.Sprintf("Answers %d", hashes.Len())
 	return policy.AnswersOf(verdicts), err
 }
 func (f *fakeNode) Scan(_ context.Context, r io.Reader, ref string) (policy.Verdict, error) {
@@ -191,6 +209,15 @@ func (f *fakeNode) Tokens(context.Context) ([]Token, error) {
 func (f *fakeNode) RevokeToken(_ context.Context, name string) error {
 	return f.note("RevokeToken", name)
 }
+func (f *fakeNode) KnownGood(context.Context) (KnownGood, error) {
+	return KnownGood{Sources: []KnownSource{{Kind: KnownBuiltin, Files: 7}}, Files: []KnownFile{{Name: "logo.png", Hashes: []string{"md5:00"}}}}, f.note("KnownGood")
+}
+func (f *fakeNode) AddKnownGood(_ context.Context, files []KnownFile) (KnownChange, error) {
+	return KnownChange{Added: len(files), Files: 9}, f.note("AddKnownGood", asJSON(files))
+}
+func (f *fakeNode) RemoveKnownGood(_ context.Context, hash string) (KnownChange, error) {
+	return KnownChange{Removed: 1}, f.note("RemoveKnownGood", hash)
+}
 
 func asJSON(v any) string {
 	text, err := json.Marshal(v)
@@ -200,6 +227,9 @@ func asJSON(v any) string {
 	return string(text)
 }
 
+func (f *fakeNode) SelfTest(context.Context) (SelfTest, error) {
+	return SelfTest{Passed: true, Doors: []DoorTested{{Door: "api scan", OK: true}}}, f.note("SelfTest")
+}
 func (f *fakeNode) Doctor(context.Context) ([]Finding, error) {
 	return []Finding{{Kind: "backup", State: FindingWarning}}, f.note("Doctor")
 }
@@ -237,7 +267,14 @@ func tokensByScope(token string) ([]string, bool) {
 }
 
 func newTestServer(f *fakeNode) *Server {
-	return NewServer(f, Options{Tokens: tokensByScope, Hosts: []string{"api.example"}, Limits: Limits{ScanBytes: 1000}, Part: testPart})
+	return NewServer(f, Options{Tokens: tokensByScope, Hosts: []string{"api.example"}, Limits: Limits{ScanBytes: 1000}, Part: testPart, Events: testEvents})
+}
+
+// testEvents is a stream that ends at once.
+func testEvents(after string) (EventStream, error) {
+	next := make(chan EventLine)
+	close(next)
+	return EventStream{Past: []EventLine{{ID: "2", Kind: "block", JSON: []byte(`{"id":"2"}`)}}, Gap: after == "gone", Next: next, Stop: func() {}}, nil
 }
 
 // call asks the TCP door in this process.
@@ -307,4 +344,23 @@ func verbNames() (names []string) {
 
 func contextWithLocal(r *http.Request, addr net.Addr) context.Context {
 	return context.WithValue(r.Context(), http.LocalAddrContextKey, addr)
+}
+
+func (f *fakeNode) Journal(_ context.Context, q JournalQuery) (JournalPage, error) {
+	return JournalPage{Entries: []JournalEntry{{Decision: "01A", Seq: 7}}, More: true}, f.note("Journal", asJSON(q))
+}
+func (f *fakeNode) Decision(_ context.Context, id string) (JournalEntry, error) {
+	return JournalEntry{Decision: id, Seq: 7}, f.note("Decision", id)
+}
+func (f *fakeNode) DecisionReceipt(_ context.Context, id string) ([]byte, error) {
+	return []byte("receipt of " + id), f.note("DecisionReceipt", id)
+}
+func (f *fakeNode) Act(_ context.Context, id string, r JournalAct) (JournalEntry, error) {
+	return JournalEntry{Decision: id, Acts: []JournalDone{{Done: r.Done}}}, f.note("Act", id, asJSON(r))
+}
+func (f *fakeNode) Affected(_ context.Context, ref feed.Ref) (JournalAffected, error) {
+	return JournalAffected{Ref: ref.String()}, f.note("Affected", ref)
+}
+func (f *fakeNode) JournalStats(_ context.Context, since, until time.Time) (JournalStats, error) {
+	return JournalStats{Since: since, Until: until, Allow: 5}, f.note("JournalStats", since.UTC().Format(time.RFC3339Nano), until.UTC().Format(time.RFC3339Nano))
 }

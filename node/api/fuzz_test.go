@@ -38,7 +38,7 @@ func FuzzMatchJSON(f *testing.F) {
 		for _, text := range got.hashes {
 			hashes = append(hashes, string(text))
 		}
-		if !slices.Equal(hashes, want.Hashes) || got.partial != want.Partial || got.oneFile != want.OneFile {
+		if !slices.Equal(hashes, want.Hashes) || got.partial != want.Partial || got.oneFile != want.OneFile || got.ref != want.Ref {
 			t.Fatalf("got %+v, encoding/json has %+v", got, want)
 		}
 		// What it took is taken again in the form that encoding/json writes.
@@ -48,33 +48,6 @@ func FuzzMatchJSON(f *testing.F) {
 		}
 		if err := got.parse(text); err != nil || len(got.hashes) != len(hashes) {
 			t.Fatalf("%s: got %+v, %v", text, got, err)
-		}
-	})
-}
-
-// FuzzTypedHash holds the quick reader of hashes to feed.ParseHash, between two others that must stay what they are.
-func FuzzTypedHash(f *testing.F) {
-	for _, text := range badHashes {
-		f.Add(text)
-	}
-	for _, text := range goodHashes {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		const before, after = "00112233445566778899aabbccddeeff", "sha1:00112233445566778899aabbccddeeff00112233"
-		var list typedHashes
-		first, err, last := list.add([]byte(before)), list.add([]byte(text)), list.add([]byte(after))
-		if first != nil || last != nil {
-			t.Fatal(first, last)
-		}
-		var want []feed.Hash
-		for _, text := range []string{before, text, after} {
-			if h, err := feed.ParseHash(text); err == nil {
-				want = append(want, h)
-			}
-		}
-		if got := list.list(); !slices.Equal(got, want) || (err == nil) != (len(want) == 3) {
-			t.Fatalf("%q: got %v, %v, want %v", text, got, err, want)
 		}
 	})
 }
@@ -90,13 +63,17 @@ func FuzzMatchLines(f *testing.F) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if len(c.bad) > matchChunk {
-					t.Fatalf("a chunk of %d lines", len(c.bad))
+				if c.lines() > matchChunk {
+					t.Fatalf("a chunk of %d lines", c.lines())
+				}
+				first := len(good)
+				for range c.lines() {
+					good = append(good, true)
 				}
 				for _, bad := range c.bad {
-					good = append(good, bad == nil)
+					good[first+bad.line] = false
 				}
-				hashes = append(hashes, c.typed.list()...)
+				hashes = append(hashes, c.hashes.List()...)
 				if !more {
 					return good, hashes
 				}
@@ -153,12 +130,12 @@ func FuzzMatchOctets(f *testing.F) {
 		d, err := newDigestReader(iotest.HalfReader(bytes.NewReader(body)), alg, length)
 		var all []byte
 		for err == nil {
-			var hashes []feed.Hash
+			var hashes *feed.Hashes
 			hashes, err = d.read()
-			if len(hashes) == 0 {
+			if err != nil || hashes.Len() == 0 {
 				break
 			}
-			for _, h := range hashes {
+			for _, h := range hashes.List() {
 				if h.Alg.String() != alg || len(h.Value) != h.Alg.Size() {
 					t.Fatalf("got %v", h)
 				}

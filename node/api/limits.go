@@ -41,6 +41,9 @@ const (
 	// MaxSuspended is the number of records in one suspension note (WIRE §5).
 	MaxSuspended = 1000
 
+	// maxList is the size in bytes of a list that is imported: ten million rows of 800.
+	maxList = 8 << 30
+
 	// maxSmall is the size in bytes of any other body: MaxSuspended references are the longest.
 	maxSmall = 512 << 10
 
@@ -63,6 +66,11 @@ const (
 	// auditTime is how long one of them may count heads; the next goes on from there.
 	auditTime = 2 * time.Second
 
+	// maxEventID is the length in bytes of Last-Event-ID: ours have 26.
+	maxEventID = 64
+	// beatEvery is how often a stream of events says that it lives; a proxy cuts off what is silent for a minute.
+	beatEvery = 15 * time.Second
+
 	headerTime = 10 * time.Second // to send the headers
 	idleTime   = 2 * time.Minute  // between requests
 	// stallTime is how long a body or an answer may make no progress. A whole upload may take longer, an idle one not.
@@ -74,6 +82,7 @@ const (
 	maxAnswer     = 256 << 20 // bytes of one answer that is not a stream
 	maxRecordLine = 64 << 10  // bytes of one record in a stream: 32 hashes in hex are 10 KB
 	maxProblem    = 64 << 10  // bytes of an error
+	maxImported   = 1 << 20   // bytes of a line about an import: the result has a hundred notes of 300
 	clientChunk   = 1000      // hashes in one question: an answer may hold 100 matches of 400 bytes
 
 	dialTime   = 5 * time.Second

@@ -5,34 +5,61 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 
+	"hashfeed/feed"
 	"hashfeed/node/policy"
 )
 
 // lineForm is how hashes that come a line each are answered.
 type lineForm struct {
-	gives  string // Content-Type
-	quoted bool   // a line may be a JSON string
-	append func(b []byte, a *policy.Answers, i int) ([]byte, error)
-	failed func(b []byte, err error) []byte // to what is no hash
+	gives  string                                                          // Content-Type
+	quoted bool                                                            // a line may be a JSON string
+	append func(b []byte, a *policy.Answers, from, to int) ([]byte, error) // a line to each of the hashes from … to-1
+	failed func(b []byte, err error) []byte                                // a line to what is no hash
 }
 
 var (
 	// wordForm answers a word.
-	wordForm = lineForm{gives: "text/plain; charset=utf-8",
-		append: func(b []byte, a *policy.Answers, i int) ([]byte, error) { return append(b, a.Outcome(i)...), nil },
-		failed: func(b []byte, _ error) []byte { return append(b, policy.OutcomeError...) },
+	wordForm = lineForm{gives: "text/plain; charset=utf-8", append: appendOutcomes,
+		failed: func(b []byte, _ error) []byte { return append(append(b, policy.OutcomeError...), '\n') },
 	}
 	// verdictForm answers the verdict.
-	verdictForm = lineForm{gives: ndjsonType, quoted: true,
-		append: func(b []byte, a *policy.Answers, i int) ([]byte, error) { return a.AppendJSON(b, i) },
+	verdictForm = lineForm{gives: ndjsonType, quoted: true, append: appendVerdicts,
 		failed: func(b []byte, err error) []byte {
 			b, _ = unreadable(err).AppendJSON(b) // without a match it can't fail
-			return b
+			return append(b, '\n')
 		},
 	}
 )
+
+func appendVerdicts(b []byte, a *policy.Answers, from, to int) (_ []byte, err error) {
+	for i := from; i < to; i++ {
+		if b, err = a.AppendJSON(b, i); err != nil {
+			return nil, err
+		}
+		b = append(b, '\n')
+	}
+	return b, nil
+}
+
+const allowLine = string(policy.OutcomeAllow) + "\n"
+
+// allowLines are nearly all answers to a chunk.
+var allowLines = bytes.Repeat([]byte(allowLine), matchChunk)
+
+func appendOutcomes(b []byte, a *policy.Answers, from, to int) ([]byte, error) {
+	for {
+		matched := min(a.Matched(from), to)
+		b = append(b, allowLines[:(matched-from)*len(allowLine)]...)
+		if matched == to {
+			return b, nil
+		}
+		b = append(append(b, a.Outcome(matched)...), '\n')
+		from = matched + 1
+	}
+}
 
 // lineWork is what it takes to answer lines.
 type lineWork struct {
@@ -64,31 +91,34 @@ func (s *Server) matchLines(w http.ResponseWriter, r *http.Request, form lineFor
 	l.answer = l.answer[:0]
 	// Who doesn't say how long the question is may be still making it up: it is answered line by line, if it comes line by line.
 	live := r.ContentLength < 0
+	begun := false
 	for more := true; more; {
 		var err error
 		if more, err = l.chunk.read(l.in, form.quoted, live); err != nil {
 			return err
 		}
-		answers, err := s.answers(r, l.chunk.typed.list())
+		answers, err := s.answers(r, &l.chunk.hashes)
 		if err != nil {
 			return err
 		}
 		next := 0
-		for _, bad := range l.chunk.bad {
-			if bad != nil {
-				l.answer = form.failed(l.answer, bad)
-			} else {
-				if l.answer, err = form.append(l.answer, &answers, next); err != nil {
-					return err
-				}
-				next++
+		for k, bad := range l.chunk.bad { // each has k before it
+			if l.answer, err = form.append(l.answer, &answers, next, bad.line-k); err != nil {
+				return err
 			}
-			l.answer = append(l.answer, '\n')
+			l.answer, next = form.failed(l.answer, bad.err), bad.line-k
+		}
+		if l.answer, err = form.append(l.answer, &answers, next, answers.Len()); err != nil {
+			return err
 		}
 		waits := more && live && !lineWaits(l.in)
 		if len(l.answer) < matchBuffer && more && !waits {
 			continue
 		}
+		if !more && !begun {
+			w.Header().Set("Content-Length", strconv.Itoa(len(l.answer)))
+		}
+		begun = true
 		if _, err := w.Write(l.answer); err != nil {
 			return err
 		}
@@ -102,34 +132,59 @@ func (s *Server) matchLines(w http.ResponseWriter, r *http.Request, form lineFor
 
 // lineChunk is some lines of a question: the hashes of the good ones, and why the others are none.
 type lineChunk struct {
-	typed typedHashes
-	bad   []error // of each line, nil for a hash
+	hashes feed.Hashes
+	bad    []badLine
+}
+
+// badLine is a line of a chunk, from 0, that is no hash.
+type badLine struct {
+	line int
+	err  error
+}
+
+func (c *lineChunk) lines() int { return c.hashes.Len() + len(c.bad) }
+
+func (c *lineChunk) add(line []byte, quoted bool) {
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	if quoted {
+		line = unquoted(line)
+	}
+	if err := c.hashes.Parse(line); err != nil {
+		c.bad = append(c.bad, badLine{c.lines(), err})
+	}
 }
 
 // read reads lines until the chunk is full or, if live, no more is there at the moment; more is false at the end.
 func (c *lineChunk) read(in *bufio.Reader, quoted, live bool) (more bool, err error) {
-	c.typed.clear()
+	c.hashes.Clear()
 	c.bad = c.bad[:0]
-	for len(c.bad) < matchChunk {
-		line, err := readLine(in)
+	for {
+		there, _ := in.Peek(in.Buffered())
+		taken := 0
+		for c.lines() < matchChunk {
+			n := bytes.IndexByte(there[taken:], '\n')
+			if n < 0 {
+				break
+			}
+			c.add(there[taken:taken+n], quoted)
+			taken += n + 1
+		}
+		in.Discard(taken)
+		if c.lines() == matchChunk || live && c.lines() > 0 {
+			return true, nil
+		}
+		line, err := readLine(in) // it has come in part, or not at all
 		if err == io.EOF && line == nil {
 			return false, nil
 		}
 		if err != nil && err != io.EOF {
 			return false, err
 		}
-		if quoted {
-			line = unquoted(line)
-		}
-		c.bad = append(c.bad, c.typed.add(line))
+		c.add(line, quoted)
 		if err == io.EOF {
 			return false, nil
 		}
-		if live && !lineWaits(in) {
-			return true, nil
-		}
 	}
-	return true, nil
 }
 
 // lineWaits tells whether a whole line can be read without waiting for its sender.
@@ -167,5 +222,5 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	if err == io.EOF && len(line) == 0 {
 		return nil, io.EOF
 	}
-	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")), err
+	return bytes.TrimSuffix(line, []byte("\n")), err
 }

@@ -17,6 +17,7 @@ type matchRequest struct {
 	Hashes  []string `json:"hashes"`
 	Partial bool     `json:"partial,omitempty"`  // a hash that can't be read is answered "error", the others nevertheless
 	OneFile bool     `json:"one_file,omitempty"` // the hashes are of one file: one verdict over them together
+	Ref     string   `json:"ref,omitempty"`      // the caller's own, opaque; only with one_file
 }
 
 type matchAnswer struct {
@@ -40,7 +41,7 @@ func (s *Server) match(w http.ResponseWriter, r *http.Request) error {
 type matchWork struct {
 	body     []byte
 	question question
-	hashes   typedHashes
+	hashes   feed.Hashes
 	answer   []byte
 }
 
@@ -65,7 +66,7 @@ func (s *Server) matchJSON(w http.ResponseWriter, r *http.Request) error {
 	if err := m.question.parse(m.body); err != nil {
 		return err
 	}
-	m.hashes.clear()
+	m.hashes.Clear()
 	failed, err := m.question.read(&m.hashes)
 	if err != nil {
 		return err
@@ -88,7 +89,7 @@ func (s *Server) matchJSON(w http.ResponseWriter, r *http.Request) error {
 
 // answerFile appends the verdict over all hashes.
 func (s *Server) answerFile(r *http.Request, m *matchWork) error {
-	verdicts, err := s.verbs.Match(r.Context(), m.hashes.list(), true)
+	verdicts, err := s.verbs.Match(WithRef(r.Context(), m.question.ref), m.hashes.List(), true)
 	if err != nil {
 		return err
 	}
@@ -101,7 +102,7 @@ func (s *Server) answerFile(r *http.Request, m *matchWork) error {
 
 // answerHashes appends the verdict on each hash, and between them those on what is none.
 func (s *Server) answerHashes(r *http.Request, m *matchWork, failed map[int]error) error {
-	answers, err := s.answers(r, m.hashes.list())
+	answers, err := s.answers(r, &m.hashes)
 	if err != nil {
 		return err
 	}
@@ -124,10 +125,10 @@ func (s *Server) answerHashes(r *http.Request, m *matchWork, failed map[int]erro
 }
 
 // answers asks for hashes one by one.
-func (s *Server) answers(r *http.Request, hashes []feed.Hash) (policy.Answers, error) {
+func (s *Server) answers(r *http.Request, hashes *feed.Hashes) (policy.Answers, error) {
 	answers, err := s.verbs.Answers(r.Context(), hashes)
-	if err == nil && answers.Len() != len(hashes) {
-		err = fmt.Errorf("match: %d verdicts for %d hashes", answers.Len(), len(hashes))
+	if err == nil && answers.Len() != hashes.Len() {
+		err = fmt.Errorf("match: %d verdicts for %d hashes", answers.Len(), hashes.Len())
 	}
 	return answers, err
 }
@@ -139,15 +140,21 @@ func unreadable(err error) *policy.Verdict {
 }
 
 // read reads the question's hashes into list; failed says why some can't be read, by index.
-func (q *question) read(list *typedHashes) (failed map[int]error, err error) {
+func (q *question) read(list *feed.Hashes) (failed map[int]error, err error) {
 	if q.oneFile && q.partial {
 		return nil, malformed("one_file and partial exclude each other: a verdict over some of a file's hashes would pass for one over all")
+	}
+	if len(q.ref) > maxRef {
+		return nil, malformed("ref: longer than %d bytes", maxRef)
+	}
+	if q.ref != "" && !q.oneFile {
+		return nil, malformed("ref is of one file: it wants one_file")
 	}
 	if q.oneFile && len(q.hashes) == 0 {
 		return nil, malformed("one_file wants at least one hash")
 	}
 	for i, text := range q.hashes {
-		err := list.add(text)
+		err := list.Parse(text)
 		switch {
 		case err == nil:
 		case q.partial:

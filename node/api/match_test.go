@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"hashfeed/feed"
 	"hashfeed/node/policy"
 )
 
@@ -62,23 +62,6 @@ func TestMatchCap(t *testing.T) {
 	}
 }
 
-// TestUnhex tries every byte at every place of eight, beside digits of every kind.
-func TestUnhex(t *testing.T) {
-	for _, digits := range []string{"00000000", "99999999", "aAfFAa09", "ffffffff", "F0e1D2c3"} {
-		for at := range 8 {
-			for c := range 256 {
-				text := []byte(digits)
-				text[at] = byte(c)
-				want, err := hex.DecodeString(string(text))
-				got, ok := appendUnhexed([]byte("x"), text)
-				if ok != (err == nil) || ok && string(got) != "x"+string(want) {
-					t.Fatalf("%q: got %x, %v, want %x, %v", text, got, ok, want, err)
-				}
-			}
-		}
-	}
-}
-
 func BenchmarkParseMatch(b *testing.B) {
 	var body strings.Builder
 	body.WriteString(`{"hashes":[`)
@@ -92,16 +75,15 @@ func BenchmarkParseMatch(b *testing.B) {
 	text := []byte(body.String())
 	b.SetBytes(int64(len(text)))
 	var q question
-	var list typedHashes
+	var list feed.Hashes
 	for b.Loop() {
 		if err := q.parse(text); err != nil {
 			b.Fatal(err)
 		}
-		list.clear()
+		list.Clear()
 		if _, err := q.read(&list); err != nil {
 			b.Fatal(err)
 		}
-		list.list()
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"hashfeed/node/policy"
 )
 
-// outcomeByte is the answer of the binary form.
+// outcomeByte is the answer of the binary form. To allow it is 0.
 func outcomeByte(o policy.Outcome) (b byte, ok bool) {
 	switch o {
 	case policy.OutcomeAllow:
@@ -41,47 +41,59 @@ func (s *Server) matchOctets(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer digests.free()
-	answers := make([]byte, 0, matchChunk)
 	for {
 		hashes, err := digests.read()
 		if err != nil {
 			return err
 		}
-		if len(hashes) == 0 {
+		if hashes.Len() == 0 {
 			break
 		}
-		verdicts, err := s.answers(r, hashes)
+		answers, err := s.answers(r, hashes)
 		if err != nil {
 			return err
 		}
-		for i := range verdicts.Len() {
-			b, ok := outcomeByte(verdicts.Outcome(i))
-			if !ok {
-				return fmt.Errorf("match: unknown outcome %q", verdicts.Outcome(i))
-			}
-			answers = append(answers, b)
+		if digests.answer, err = appendOutcomeBytes(digests.answer, &answers); err != nil {
+			return err
 		}
 	}
 	w.Header().Set("Content-Type", octetType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(answers)))
-	_, err = w.Write(answers)
+	w.Header().Set("Content-Length", strconv.Itoa(len(digests.answer)))
+	_, err = w.Write(digests.answer)
 	return err
 }
 
-// digestReader splits a body into digests of one kind.
+func appendOutcomeBytes(b []byte, a *policy.Answers) ([]byte, error) {
+	n := a.Len()
+	b = slices.Grow(b, n)[:len(b)+n]
+	bytes := b[len(b)-n:]
+	clear(bytes)
+	for i := a.Matched(0); i < n; i = a.Matched(i + 1) {
+		var ok bool
+		if bytes[i], ok = outcomeByte(a.Outcome(i)); !ok {
+			return b, fmt.Errorf("match: unknown outcome %q", a.Outcome(i))
+		}
+	}
+	return b, nil
+}
+
+// digestReader splits a body into digests of one kind. It has a place for the answer to them.
 type digestReader struct {
 	body   io.Reader
 	alg    feed.Alg
 	buf    []byte
-	hashes []feed.Hash
+	hashes feed.Hashes
+	answer []byte
 }
 
 var digestReaders = sync.Pool{New: func() any { return new(digestReader) }}
 
 // free lets another body have the memory.
 func (d *digestReader) free() {
-	d.body = nil
-	digestReaders.Put(d)
+	d.body, d.answer = nil, d.answer[:0]
+	if cap(d.answer) <= maxMatchKept {
+		digestReaders.Put(d)
+	}
 }
 
 // newDigestReader takes the name of a kind whose values are of one size, and the length of the body, negative if it isn't known yet.
@@ -104,7 +116,7 @@ func ragged(alg feed.Alg) error {
 }
 
 // read returns the next chunk of digests, until the next read; none at the end.
-func (d *digestReader) read() ([]feed.Hash, error) {
+func (d *digestReader) read() (*feed.Hashes, error) {
 	n, err := io.ReadFull(d.body, d.buf)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return nil, err
@@ -116,9 +128,6 @@ func (d *digestReader) read() ([]feed.Hash, error) {
 	if d.alg.Graded() {
 		quality = 100 // a query without its quality, as where one is typed
 	}
-	d.hashes = d.hashes[:0]
-	for b := string(d.buf[:n]); len(b) > 0; b = b[d.alg.Size():] {
-		d.hashes = append(d.hashes, feed.Hash{Alg: d.alg, Value: b[:d.alg.Size()], Quality: quality})
-	}
-	return d.hashes, nil
+	d.hashes.Fill(d.alg, quality, d.buf[:n])
+	return &d.hashes, nil
 }

@@ -14,6 +14,7 @@ import (
 type question struct {
 	hashes           [][]byte
 	partial, oneFile bool
+	ref              string
 }
 
 // parse reads a JSON question. It is encoding/json's answer for matchRequest, except that a key twice, or in other case, is refused, that
@@ -21,7 +22,7 @@ type question struct {
 func (q *question) parse(body []byte) error {
 	*q = question{hashes: q.hashes[:0]}
 	p := jsonScanner{rest: body}
-	var hashes, partial, oneFile, twice bool // that this key was seen; that one was again
+	var hashes, partial, oneFile, ref, twice bool // that this key was seen; that one was again
 	see := func(key *bool) { twice, *key = twice || *key, true }
 	p.want('{')
 	for first := true; p.err == nil && !p.peek('}'); first = false {
@@ -43,6 +44,9 @@ func (q *question) parse(body []byte) error {
 		case "one_file":
 			see(&oneFile)
 			q.oneFile = p.bool()
+		case "ref":
+			see(&ref)
+			q.ref = string(p.text())
 		default:
 			return malformed("read the body: unknown key %.40q", key)
 		}

@@ -56,7 +56,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 
 func (i Item) empty() bool {
 	return i.Hashes == nil && i.Verdict == "" && i.Media == "" && i.VerifiedBy == 0 && i.Severity == 0 && i.AgeBand == "" && !i.Virtual &&
-		i.Size == 0 && i.NotBefore == "" && i.Source == ""
+		i.Size == 0 && i.NotBefore == "" && i.Source == "" && i.OverrideKnownGood == ""
 }
 
 // writePublished answers with what came of one item: 201 if it is listed, 202 if it awaits approval, a problem if it isn't.

@@ -16,6 +16,7 @@ type route struct {
 	cap          int64 // bytes of body
 	takes        []content
 	bodyOptional bool
+	lasting      bool      // it may last, so it takes none of the places for requests
 	params       []param   // of the query
 	gives        []outcome // besides problems
 	handle       func(http.ResponseWriter, *http.Request) error
@@ -129,5 +130,6 @@ func (s *Server) table() []route {
 		get("/readyz", scopeNone, "Whether it answers well; 503 with the reason if not", bytesOf(textType, "ok"), s.readyz),
 		get("/metrics", ScopeRead, "Counters, for Prometheus", bytesOf(textType, "the text format of Prometheus"), s.showMetrics),
 		get("/openapi.json", scopeAny, "This description", bytesOf(jsonType, "OpenAPI 3.1"), s.openAPI),
-	}, slices.Concat(s.federationRoutes(), s.charterRoutes(), s.receiptRoutes(), s.batchRoutes(), s.careRoutes())...)
+	}, slices.Concat(s.federationRoutes(), s.charterRoutes(), s.receiptRoutes(), s.batchRoutes(), s.careRoutes(), s.explainRoutes(), s.policyRoutes(), s.retractionRoutes(),
+		s.eventRoutes(), s.selfTestRoutes(), s.listRoutes(), s.knownRoutes(), s.journalRoutes())...)
 }

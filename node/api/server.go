@@ -39,6 +39,9 @@ type Options struct {
 	// if there is none. nil: there are none. It is never asked for bodies.
 	Part func(origin feed.Origin, path string) ([]byte, error)
 
+	// Events begins a stream of what happens, after the event with an id, or from now on if that is "". It bounds how many there are. nil: none.
+	Events func(after string) (EventStream, error)
+
 	Version string // of the program, for /openapi.json
 }
 
@@ -178,7 +181,7 @@ func (s *Server) serve(g guard, t *route, w http.ResponseWriter, r *http.Request
 	if e := g.permit(r, t.scope); e != nil {
 		return e
 	}
-	if t.scope != scopeNone {
+	if t.scope != scopeNone && !t.lasting {
 		release, err := s.slot(r.Context())
 		if err != nil {
 			return err

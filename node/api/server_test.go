@@ -31,42 +31,57 @@ var samples = map[string]struct{ path, contentType, body string }{
 	"POST /v1/records/{pub}/{feed}/{log}/{index}/endorse": {"/v1/records/a/b/1/7/endorse", "", ""},
 	"POST /v1/records/{pub}/{feed}/{log}/{index}/resolve": {"/v1/records/a/b/1/7/resolve", "application/json", `{"uphold":true}`},
 	"POST /v1/records/{pub}/{feed}/{log}/{index}/suspend": {"/v1/records/a/b/1/7/suspend", "application/json", `{"refs":["a/b/1#8"]}`},
-	"GET /v1/batches":                                  {"/v1/batches", "", ""},
-	"GET /v1/batches/{batch}":                          {"/v1/batches/0123456789abcdef?pledged=3", "", ""},
-	"POST /v1/batches/{batch}/approve":                 {"/v1/batches/0123456789abcdef/approve", "application/json", `{"line":"x"}`},
-	"POST /v1/batches/{batch}/withdraw":                {"/v1/batches/0123456789abcdef/withdraw", "", ""},
-	"GET /v1/identity":                                 {"/v1/identity", "", ""},
-	"GET /v1/status":                                   {"/v1/status", "", ""},
-	"GET /v1/peers":                                    {"/v1/peers", "", ""},
-	"POST /v1/peers":                                   {"/v1/peers", "application/json", `{"peer_id":"12D3"}`},
-	"DELETE /v1/peers/{peer}":                          {"/v1/peers/12D3", "", ""},
-	"GET /v1/members":                                  {"/v1/members", "", ""},
-	"POST /v1/members":                                 {"/v1/members", "application/json", `{"peer_id":"12D3","name":"b.example"}`},
-	"DELETE /v1/members/{peer}":                        {"/v1/members/12D3?feed=known", "", ""},
-	"POST /v1/follow":                                  {"/v1/follow", "application/json", `{"invite":"hashfeed1x"}`},
-	"DELETE /v1/follow/{pub}/{feed}":                   {"/v1/follow/b.example/known", "", ""},
-	"GET /v1/feeds":                                    {"/v1/feeds", "", ""},
-	"GET /v1/feed":                                     {"/v1/feed?name=known", "", ""},
-	"POST /v1/feeds":                                   {"/v1/feeds", "application/json", `{"name":"x"}`},
-	"GET /v1/feeds/{pub}/{feed}/{log}":                 {"/v1/feeds/a/b/1", "", ""},
-	"GET /v1/feeds/{pub}/{feed}/{log}/log":             {"/v1/feeds/a/b/1/log?from=1&n=2", "", ""},
-	"GET /v1/feeds/{pub}/{feed}/{log}/mirror":          {"/v1/feeds/a/b/1/mirror", "", ""},
-	"GET /v1/records/{pub}/{feed}/{log}/{index}":       {"/v1/records/a/b/1/7", "", ""},
-	"GET /v1/records/{pub}/{feed}/{log}/{index}/proof": {"/v1/records/a/b/1/7/proof?body=false", "", ""},
-	"GET /v1/charter":                                  {"/v1/charter?name=known", "", ""},
-	"POST /v1/charter/propose":                         {"/v1/charter/propose", "application/json", `{"days":30}`},
-	"POST /v1/charter/publish":                         {"/v1/charter/publish", "application/json", `{"file":"text"}`},
-	"GET /v1/feeds/{pub}/{feed}/{log}/receipts":        {"/v1/feeds/a/b/1/receipts?pending=true", "", ""},
-	"POST /v1/feeds/{pub}/{feed}/{log}/recover":        {"/v1/feeds/a/b/1/recover", "", ""},
-	"GET /v1/tokens":                                   {"/v1/tokens", "", ""},
-	"POST /v1/tokens":                                  {"/v1/tokens", "application/json", `{"scopes":["read"]}`},
-	"DELETE /v1/tokens/{name}":                         {"/v1/tokens/t", "", ""},
-	"GET /feed/{pub}/{feed}/{log}/checkpoint":          {"/feed/a.example/known/1/checkpoint", "", ""},
-	"GET /feed/{pub}/{feed}/{log}/tile/{path...}":      {"/feed/a.example/known/1/tile/0/000", "", ""},
-	"GET /livez":                                       {"/livez", "", ""},
-	"GET /readyz":                                      {"/readyz", "", ""},
-	"GET /metrics":                                     {"/metrics", "", ""},
-	"GET /openapi.json":                                {"/openapi.json", "", ""},
+	"GET /v1/batches":                                     {"/v1/batches", "", ""},
+	"GET /v1/batches/{batch}":                             {"/v1/batches/0123456789abcdef?pledged=3", "", ""},
+	"POST /v1/batches/{batch}/approve":                    {"/v1/batches/0123456789abcdef/approve", "application/json", `{"line":"x"}`},
+	"POST /v1/batches/{batch}/withdraw":                   {"/v1/batches/0123456789abcdef/withdraw", "", ""},
+	"GET /v1/identity":                                    {"/v1/identity", "", ""},
+	"GET /v1/status":                                      {"/v1/status", "", ""},
+	"GET /v1/peers":                                       {"/v1/peers", "", ""},
+	"POST /v1/peers":                                      {"/v1/peers", "application/json", `{"peer_id":"12D3"}`},
+	"DELETE /v1/peers/{peer}":                             {"/v1/peers/12D3", "", ""},
+	"GET /v1/members":                                     {"/v1/members", "", ""},
+	"POST /v1/members":                                    {"/v1/members", "application/json", `{"peer_id":"12D3","name":"b.example"}`},
+	"DELETE /v1/members/{peer}":                           {"/v1/members/12D3?feed=known", "", ""},
+	"POST /v1/follow":                                     {"/v1/follow", "application/json", `{"invite":"hashfeed1x"}`},
+	"DELETE /v1/follow/{pub}/{feed}":                      {"/v1/follow/b.example/known", "", ""},
+	"GET /v1/feeds":                                       {"/v1/feeds", "", ""},
+	"GET /v1/feed":                                        {"/v1/feed?name=known", "", ""},
+	"POST /v1/feeds":                                      {"/v1/feeds", "application/json", `{"name":"x"}`},
+	"GET /v1/feeds/{pub}/{feed}/{log}":                    {"/v1/feeds/a/b/1", "", ""},
+	"GET /v1/feeds/{pub}/{feed}/{log}/log":                {"/v1/feeds/a/b/1/log?from=1&n=2", "", ""},
+	"GET /v1/feeds/{pub}/{feed}/{log}/mirror":             {"/v1/feeds/a/b/1/mirror", "", ""},
+	"GET /v1/records/{pub}/{feed}/{log}/{index}":          {"/v1/records/a/b/1/7", "", ""},
+	"GET /v1/records/{pub}/{feed}/{log}/{index}/proof":    {"/v1/records/a/b/1/7/proof?body=false", "", ""},
+	"GET /v1/charter":                                     {"/v1/charter?name=known", "", ""},
+	"POST /v1/charter/propose":                            {"/v1/charter/propose", "application/json", `{"days":30}`},
+	"POST /v1/charter/publish":                            {"/v1/charter/publish", "application/json", `{"file":"text"}`},
+	"GET /v1/feeds/{pub}/{feed}/{log}/receipts":           {"/v1/feeds/a/b/1/receipts?pending=true", "", ""},
+	"POST /v1/feeds/{pub}/{feed}/{log}/recover":           {"/v1/feeds/a/b/1/recover", "", ""},
+	"POST /v1/explain":                                    {"/v1/explain", "application/json", `{"ref":"a.example/known/1#7"}`},
+	"POST /v1/policy/test":                                {"/v1/policy/test", "application/json", `{"feed":"a.example/known","action":"block"}`},
+	"POST /v1/policy/promote":                             {"/v1/policy/promote", "application/json", `{"feed":"a.example/known","action":"block"}`},
+	"POST /v1/retractions":                                {"/v1/retractions", "application/json", `{"since":"2026-11-23T08:00:00Z","reason":"duplicate"}`},
+	"GET /v1/events":                                      {"/v1/events", "", ""},
+	"POST /v1/selftest":                                   {"/v1/selftest", "", ""},
+	"GET /v1/tokens":                                      {"/v1/tokens", "", ""},
+	"POST /v1/tokens":                                     {"/v1/tokens", "application/json", `{"scopes":["read"]}`},
+	"DELETE /v1/tokens/{name}":                            {"/v1/tokens/t", "", ""},
+	"GET /v1/knowngood":                                   {"/v1/knowngood", "", ""},
+	"POST /v1/knowngood":                                  {"/v1/knowngood", "application/json", `{"files":[{"name":"logo.png","hashes":["md5:00"]}]}`},
+	"DELETE /v1/knowngood/{hash}":                         {"/v1/knowngood/md5:00", "", ""},
+	"GET /feed/{pub}/{feed}/{log}/checkpoint":             {"/feed/a.example/known/1/checkpoint", "", ""},
+	"GET /feed/{pub}/{feed}/{log}/tile/{path...}":         {"/feed/a.example/known/1/tile/0/000", "", ""},
+	"GET /livez":                                          {"/livez", "", ""},
+	"GET /readyz":                                         {"/readyz", "", ""},
+	"GET /metrics":                                        {"/metrics", "", ""},
+	"GET /openapi.json":                                   {"/openapi.json", "", ""},
+	"GET /v1/journal":                                     {"/v1/journal?verdict=block&limit=2", "", ""},
+	"GET /v1/journal/stats":                               {"/v1/journal/stats?since=2026-11-29T02:00:00Z", "", ""},
+	"GET /v1/journal/{id}":                                {"/v1/journal/01KB", "", ""},
+	"GET /v1/journal/{id}/receipt":                        {"/v1/journal/01KB/receipt", "", ""},
+	"POST /v1/journal/{id}/act":                           {"/v1/journal/01KB/act", "application/json", `{"done":["removed"]}`},
+	"GET /v1/records/{pub}/{feed}/{log}/{index}/affected": {"/v1/records/a/b/1/7/affected", "", ""},
 }
 
 // TestScopes asks every route with every token: what it wants, nothing less, and admin for all.
@@ -125,7 +140,7 @@ func TestStatuses(t *testing.T) {
 		status                                int
 		code, contains                        string
 	}{
-		{name: "unknown path", method: "GET", path: "/v1/journal", status: 404, code: CodeNotFound},
+		{name: "unknown path", method: "GET", path: "/v1/nothing", status: 404, code: CodeNotFound},
 		{name: "wrong method", method: "GET", path: "/v1/match", status: 405, code: CodeMethod},
 		{name: "body of a feed", method: "GET", path: "/feed/a.example/known/1/body/000", status: 404, code: CodeNotFound},
 		{name: "no such tile", method: "GET", path: "/feed/a.example/known/1/tile/7/000", status: 404, code: CodeNotFound},
@@ -175,6 +190,8 @@ func TestStatuses(t *testing.T) {
 		{name: "wrapped", method: "GET", path: "/v1/records/a/b/1/7", verb: fmt.Errorf("find: %w", &Error{Status: 404, Code: CodeNotFound, Text: "gone"}), status: 404, code: CodeNotFound, contains: "find: gone"},
 		{name: "bad scope", method: "POST", path: "/v1/tokens", contentType: "application/json", body: `{"scopes":["root"]}`, status: 400, code: CodeMalformed},
 		{name: "no scope", method: "POST", path: "/v1/tokens", contentType: "application/json", body: `{}`, status: 422, code: CodeIncomplete},
+		{name: "nothing known good", method: "POST", path: "/v1/knowngood", contentType: "application/json", body: `{"files":[]}`, status: 422, code: CodeIncomplete},
+		{name: "too many known good", method: "POST", path: "/v1/knowngood", contentType: "application/json", body: `{"files":[` + strings.Repeat("{},", MaxItems) + `{}]}`, status: 413, code: CodeTooLarge},
 		{name: "bad from", method: "GET", path: "/v1/feeds/a/b/1/log?from=-1", status: 400, code: CodeMalformed},
 		{name: "large small body", method: "POST", path: "/v1/feeds", contentType: "application/json", body: `{"name":"` + strings.Repeat("x", maxSmall) + `"}`, status: 413, code: CodeTooLarge},
 	} {
@@ -745,6 +762,35 @@ func TestVerbs(t *testing.T) {
 	if _, err := c.Suspend(ctx, nil); err == nil {
 		t.Error("Suspend of nothing: got no error")
 	}
+	for _, r := range []RetractMany{{Since: "2026-11-23T08:00:00Z", Reason: "duplicate", DryRun: true}, {Feed: "known", Batch: "0123456789abcdef", Source: "ncmec", Reason: "duplicate"}} {
+		retracted, err := c.RetractMany(ctx, r)
+		must(err)
+		equal(retracted, RetractedMany{Feed: "a.example/known", Items: 2, Refs: []string{"a.example/known/1#7"}, DryRun: r.DryRun, Batch: r.Batch})
+		did(fmt.Sprintf("RetractMany %+v", r))
+	}
+	explained, err := c.Explain(ctx, Explain{Ref: "a.example/known/1#7"})
+	must(err)
+	equal(explained.Text, "log")
+	did("Explain {[] a.example/known/1#7}")
+	for _, r := range []Explain{{}, {Hashes: []string{"md5:x"}, Ref: "a.example/known/1#7"}} {
+		if _, err := c.Explain(ctx, r); err == nil {
+			t.Errorf("Explain %+v: got no error", r)
+		}
+	}
+	distance := 7
+	replayed, err := c.PolicyTest(ctx, PolicyTest{Feed: "a.example/known", Actions: Actions{Action: "block"}, MaxDistance: &distance})
+	must(err)
+	equal(replayed, PolicyTested{Feed: "a.example/known", Decisions: 3, Block: PolicyShift{More: 2}, Samples: []PolicySample{}})
+	did(`PolicyTest {"feed":"a.example/known","action":"block","max_distance":7}`)
+	promoted, err := c.Promote(ctx, Promote{Feed: "a.example/known", Actions: Actions{Near: "review"}})
+	must(err)
+	equal(promoted, Promoted{Feed: "a.example/known", Actions: Actions{Near: "review"}, Warnings: []string{}})
+	did(`Promote {"feed":"a.example/known","action_near":"review"}`)
+	for _, r := range []Promote{{Feed: "a.example/known"}, {Actions: Actions{Action: "block"}}} {
+		if _, err := c.Promote(ctx, r); err == nil {
+			t.Errorf("Promote %+v: got no error", r)
+		}
+	}
 	batches, err := c.Batches(ctx)
 	must(err)
 	equal(batches[0].ID, "0123456789abcdef")
@@ -763,7 +809,7 @@ func TestVerbs(t *testing.T) {
 	must(err)
 	equal([]string{verdicts[0].Query, verdicts[1].Query}, []string{md5.Text(), pdq.Text()}) // the quality arrives
 	did("Answers 2")
-	answers, err := c.Answers(ctx, []feed.Hash{md5, pdq})
+	answers, err := c.Answers(ctx, feed.HashesOf([]feed.Hash{md5, pdq}))
 	must(err)
 	equal([]string{answers.Verdict(0).Query, answers.Verdict(1).Query}, []string{md5.Text(), pdq.Text()})
 	did("Answers 2")
@@ -797,6 +843,19 @@ func TestVerbs(t *testing.T) {
 	did("Tokens")
 	must(c.RevokeToken(ctx, "a/b c"))
 	did("RevokeToken a/b c")
+
+	known, err := c.KnownGood(ctx)
+	must(err)
+	equal(known.Files[0].Name, "logo.png")
+	did("KnownGood")
+	change, err := c.AddKnownGood(ctx, []KnownFile{{Name: "a/b", Hashes: []string{"md5:00"}}})
+	must(err)
+	equal(change, KnownChange{Added: 1, Files: 9})
+	did(`AddKnownGood [{"name":"a/b","hashes":["md5:00"]}]`)
+	change, err = c.RemoveKnownGood(ctx, "md5:00")
+	must(err)
+	equal(change, KnownChange{Removed: 1})
+	did("RemoveKnownGood md5:00")
 
 	followed, err := c.Follow(ctx, Follow{Invite: "hashfeed1x", Action: "block"})
 	must(err)
@@ -854,10 +913,48 @@ func TestVerbs(t *testing.T) {
 	must(err)
 	equal(advice, []Finding{{Kind: "backup", State: FindingWarning}})
 	did("Doctor")
+	tested, err := c.SelfTest(ctx)
+	must(err)
+	equal(tested, SelfTest{Passed: true, Doors: []DoorTested{{Door: "api scan", OK: true}}})
+	did("SelfTest")
 	b.Reset()
 	must(c.Backup(ctx, &b))
 	equal(b.String(), "archive")
 	did("Backup")
+
+	tryLists(t, c, f, did)
+	when := time.Date(2026, 11, 29, 2, 0, 0, 5e8, time.UTC)
+	for _, q := range []JournalQuery{{}, {Open: true, Limit: 3}, {Verdict: "block", Ref: "a&b ü", Hash: md5.Text(), Since: when, Until: when, Before: 9, Limit: 2}} {
+		page, err := c.Journal(ctx, q)
+		must(err)
+		equal(page.More, true)
+		did("Journal " + asJSON(q))
+	}
+	decision, err := c.Decision(ctx, "01KB")
+	must(err)
+	equal(decision.Decision, "01KB")
+	did("Decision 01KB")
+	receipt, err := c.DecisionReceipt(ctx, "01KB")
+	must(err)
+	equal(string(receipt), "receipt of 01KB")
+	did("DecisionReceipt 01KB")
+	act := JournalAct{Done: []string{"removed", "reported"}, Report: "r/1"}
+	decision, err = c.Act(ctx, "01KB", act)
+	must(err)
+	equal(decision.Acts[0].Done, act.Done)
+	did("Act 01KB " + asJSON(act))
+	affected, err := c.Affected(ctx, ref)
+	must(err)
+	equal(affected.Ref, ref.String())
+	did("Affected a.example/known/1#7")
+	stats, err := c.JournalStats(ctx, when, time.Time{})
+	must(err)
+	equal(stats.Allow, uint64(5))
+	did("JournalStats 2026-11-29T02:00:00.5Z 0001-01-01T00:00:00Z")
+	verdicts, err = c.Match(WithRef(ctx, "upload 8"), []feed.Hash{md5, pdq}, true)
+	must(err)
+	equal(len(verdicts), 1)
+	did("Match 2 true upload 8")
 
 	// Each method of Verbs was called.
 	for _, verb := range verbNames() {

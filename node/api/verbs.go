@@ -42,6 +42,8 @@ type Verbs interface {
 	// (POST /v1/records lists one item, so there they are problems of status 409 and 422.)
 	Publish(ctx context.Context, r Publish) ([]Published, error)
 	Retract(ctx context.Context, ref feed.Ref, reason feed.Reason) (Published, error)
+	// RetractMany retracts all items that fit, in one signed batch (more than feed.MaxBatch: in several).
+	RetractMany(ctx context.Context, r RetractMany) (RetractedMany, error)
 	Revise(ctx context.Context, ref feed.Ref, r Revision) (Published, error)
 	Endorse(ctx context.Context, ref feed.Ref) (Published, error)
 	Dispute(ctx context.Context, ref feed.Ref, reason feed.Reason) (Published, error)
@@ -60,7 +62,12 @@ type Verbs interface {
 	// together (`"one_file": true` in the JSON form of POST /v1/match).
 	Match(ctx context.Context, hashes []feed.Hash, oneFile bool) ([]policy.Verdict, error)
 	// Answers are Match's verdicts on hashes by themselves. The hashes must not be changed while the Answers are in use.
-	Answers(ctx context.Context, hashes []feed.Hash) (policy.Answers, error)
+	Answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error)
+	// Explain says which rule decides about an upload with these hashes, or with those of a record. It counts as no upload.
+	Explain(ctx context.Context, r Explain) (policy.Explained, error)
+	// PolicyTest replays the journal under another policy and changes nothing; Promote switches the actions of a followed feed.
+	PolicyTest(ctx context.Context, r PolicyTest) (PolicyTested, error)
+	Promote(ctx context.Context, r Promote) (Promoted, error)
 	// Scan hashes a stream and answers one verdict over all its hashes. ref is the caller's own, opaque.
 	Scan(ctx context.Context, r io.Reader, ref string) (policy.Verdict, error)
 
@@ -82,13 +89,24 @@ type Verbs interface {
 	Tokens(ctx context.Context) ([]Token, error)
 	RevokeToken(ctx context.Context, name string) error
 
+	// KnownGood is what is known to be harmless. AddKnownGood adds to the operator's own list, RemoveKnownGood takes off it the files that have a
+	// hash (alg:hex).
+	KnownGood(ctx context.Context) (KnownGood, error)
+	AddKnownGood(ctx context.Context, files []KnownFile) (KnownChange, error)
+	RemoveKnownGood(ctx context.Context, hash string) (KnownChange, error)
+
 	// Fsck checks everything that is stored and yields what isn't as it must be; with repair it mends what it can, and says so. An
 	// error ends it: it couldn't finish.
 	Fsck(ctx context.Context, repair bool) iter.Seq2[Finding, error]
 	// Doctor looks at what an operator should look at; each finding names what mends it.
 	Doctor(ctx context.Context) ([]Finding, error)
+	// SelfTest sends the test picture, a copy of it and an innocent picture through every door, and a test event to whoever is notified.
+	SelfTest(ctx context.Context) (SelfTest, error)
 	// Backup writes what the store holds in a tar stream. Keys are not in it: whoever makes a backup reads them from the node's directory.
 	Backup(ctx context.Context, w io.Writer) error
+
+	ListVerbs
+	JournalVerbs
 }
 
 // Identity is who a node is: `hashfeed id --json`.
@@ -101,6 +119,8 @@ type Identity struct {
 	RootVKeys []string `json:"root_vkeys"`
 	Addresses []string `json:"addresses"`
 	Invite    string   `json:"invite"`
+
+	JournalVKey string `json:"journal_vkey"` // what decision receipts are checked with
 }
 
 // Status is the node's state: `hashfeed status --json`.
@@ -112,7 +132,20 @@ type Status struct {
 	Peers   []Peer         `json:"peers"`
 	Tables  map[string]int `json:"tables"` // distinct values listed, by kind
 	Index   Index          `json:"index"`
-	Alarms  []Alarm        `json:"alarms"`
+	// Disputes are those of own items that nobody has answered.
+	Disputes []OpenDispute `json:"disputes"`
+	Alarms   []Alarm       `json:"alarms"`
+}
+
+// OpenDispute is a dispute of an own item that waits for an answer (hashfeed resolve).
+type OpenDispute struct {
+	Ref     string `json:"ref"`              // of the item's add
+	By      string `json:"by"`               // the publisher whose feed it stands in
+	Report  bool   `json:"report,omitempty"` // a member's, which we have logged: By is this node
+	Reason  string `json:"reason"`
+	Since   string `json:"since"` // UTC, RFC 3339
+	Until   string `json:"until"` // the charter's answer term: past it nobody blocks by the record until it is answered
+	Overdue bool   `json:"overdue"`
 }
 
 // Index is how the match tables came to be when the node started.
@@ -166,6 +199,7 @@ type FeedInfo struct {
 	StampVKey   string     `json:"stamp_vkey"`
 	Active      int        `json:"active"`
 	Retracted   int        `json:"retracted"`
+	Erased      int        `json:"erased"`  // records of retracted items whose hashes are gone
 	Pending     int        `json:"pending"` // items that don't count yet: for want of the quorum, of a body, or before their not_before
 	Quorum      *Quorum    `json:"quorum,omitempty"`
 	CosignedBy  []Cosigner `json:"cosigned_by"`
@@ -247,6 +281,9 @@ type Item struct {
 	Size       uint64   `json:"size,omitempty"`
 	NotBefore  string   `json:"not_before,omitempty"` // RFC 3339
 	Source     string   `json:"source,omitempty"`     // SCHEME:CODE
+
+	// OverrideKnownGood lists the item though a known-good list has it: reviewed, legal or test. It stands in the record.
+	OverrideKnownGood string `json:"override_known_good,omitempty"`
 }
 
 // Revision asks to change an item's record; empty fields keep what stands.
@@ -259,6 +296,8 @@ type Revision struct {
 	Source     string   `json:"source,omitempty"`
 	NotBefore  string   `json:"not_before,omitempty"`
 	Reinstate  bool     `json:"reinstate,omitempty"`
+
+	OverrideKnownGood string `json:"override_known_good,omitempty"` // as Item.OverrideKnownGood
 }
 
 // Resolution answers a dispute.

@@ -21,6 +21,14 @@ type benchData struct {
 var (
 	benchUniform   = &benchData{make: func(r *rand.Rand, n int) [][]byte { return fast(n, func() []byte { return balanced(r) }) }}
 	benchClustered = &benchData{make: clustered}
+	benchNatural   = &benchData{make: func(r *rand.Rand, n int) (list [][]byte) {
+		vs := make([]byte, n*32)
+		naturalInto(vs, 0)
+		for _, i := range r.Perm(n) {
+			list = append(list, vs[i*32:][:32])
+		}
+		return list
+	}}
 )
 
 func fast(n int, next func() []byte) [][]byte {
@@ -59,7 +67,7 @@ func (d *benchData) get(b *testing.B) *benchData {
 }
 
 func BenchmarkLookupPDQ(b *testing.B) {
-	for name, data := range map[string]*benchData{"1M-uniform": benchUniform, "1M-clustered": benchClustered} {
+	for name, data := range map[string]*benchData{"1M-uniform": benchUniform, "1M-natural": benchNatural, "1M-clustered": benchClustered} {
 		for _, distance := range []int{0, 16, 31, 47, 63} {
 			b.Run(name+"/r="+itoa(distance), func(b *testing.B) {
 				d := data.get(b)
@@ -215,6 +223,29 @@ func BenchmarkAdd(b *testing.B) {
 				v[0], v[7], v[13], v[29] = byte(i), byte(i>>8), byte(i>>16), byte(i>>24)
 				if err := tables.Add(alg, v, ID(i)); err != nil {
 					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRemove removes a value that is listed and adds it again, with the merger at work.
+func BenchmarkRemove(b *testing.B) {
+	for name, alg := range map[string]Alg{"SHA256": SHA256, "PDQ": PDQ} {
+		b.Run(name, func(b *testing.B) {
+			const n = 100_000
+			r := rand.New(rand.NewPCG(18, 19))
+			tables := New(Options{})
+			defer tables.Close()
+			values := uniformValues(r, n)
+			for i := range n {
+				must(b, tables.Add(alg, values[i*32:][:32], ID(i)))
+			}
+			for i := 0; b.Loop(); i++ {
+				id := i % n
+				v := values[id*32:][:32]
+				if tables.Remove(alg, v, ID(id)) != nil || tables.Add(alg, v, ID(id)) != nil {
+					b.Fatal("got an error")
 				}
 			}
 		})

@@ -189,6 +189,10 @@ func (s *search) ranks(n int) bool {
 func (s *search) load(slots []uint64) bool {
 	all, single, multi := s.p.slots, &s.sc.single, &s.sc.multi
 	singles, multis := 0, 0
+	touched := uint32(0)
+	for _, x := range slots {
+		touched ^= all[uint32(x)]
+	}
 	for _, x := range slots {
 		v := all[uint32(x)]
 		single[singles] = uint32(x>>32)<<wordBits | v&^shared
@@ -203,7 +207,6 @@ func (s *search) load(slots []uint64) bool {
 	s.verify(single[:singles])
 	// The lists of rows that share a key: all their heads, then all their rows.
 	overflow, n := s.p.overflow, 0
-	touched := uint32(0)
 	for _, x := range multi[:multis] {
 		touched ^= overflow[uint32(x)]
 	}

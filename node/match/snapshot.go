@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -215,7 +216,6 @@ type snapshotReader struct {
 	in     io.Reader
 	left   int64 // bytes that there can be still: no array is larger
 	valid  func(ID) bool
-	buf    [snapshotBuffer]byte
 	err    error
 	beside sync.WaitGroup // what is made of what was read, while more is read
 }
@@ -230,22 +230,32 @@ func (r *snapshotReader) bytes(to []byte) {
 	if r.err != nil {
 		return
 	}
+	if len(to) > hugePage {
+		r.beside.Go(func() { populate(to) })
+	}
 	if _, err := io.ReadFull(r.in, to); err != nil {
 		r.err = fmt.Errorf("read %w: %w", errSnapshot, err)
 	}
 	r.left -= int64(len(to))
 }
 
+// numbers reads them to where they stay, as they are in most machines' memory.
 func (r *snapshotReader) numbers(to []uint64) {
-	for len(to) > 0 && r.err == nil {
-		n := min(len(to), snapshotBuffer/8)
-		b := r.buf[:8*n]
-		r.bytes(b)
-		for i := range to[:n] {
-			to[i] = binary.LittleEndian.Uint64(b[8*i:])
+	r.bytes(memoryOf(to))
+	if bigEndian {
+		for i, v := range to {
+			to[i] = bits.ReverseBytes64(v)
 		}
-		to = to[n:]
 	}
+}
+
+// bigEndian says that a machine's numbers aren't as a snapshot has them.
+var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
+
+// memoryOf is the memory of numbers.
+func memoryOf[T uint32 | uint64](list []T) []byte {
+	var n T
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(list))), len(list)*int(unsafe.Sizeof(n)))
 }
 
 func (r *snapshotReader) number(most uint64) uint64 {
@@ -327,12 +337,25 @@ func take(lists []bool, k uint64) bool {
 func (r *snapshotReader) table(t *table) {
 	s := t.cur.Load()
 	n := min(r.count(t.alg.Size()+8), maxRows)
-	for row := 0; row < n && r.err == nil; row += pageRows {
-		r.bytes(s.rows.addPage().values[:min(pageRows, n-row)*t.alg.Size()])
+	for row := 0; row < n; row += pageRows {
+		s.rows.addPage()
 	}
-	words := newMemory()
-	list := newArray[uint64](words, n)
-	r.numbers(list)
+	pages := *s.rows.pages.Load()
+	r.beside.Go(func() {
+		for i := len(pages) - 1; i > 0; i-- {
+			populate(pages[i].values)
+		}
+	})
+	for i := range pages {
+		r.bytes(pages[i].values[:min(pageRows, n-i*pageRows)*t.alg.Size()])
+	}
+	// Nobody else has them yet, so that words may be written as plain ones.
+	plain := func(p *page) []uint64 {
+		return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(p.words))), pageRows)
+	}
+	for i := range pages {
+		r.numbers(plain(&pages[i])[:min(pageRows, n-i*pageRows)])
+	}
 	lists, holds := r.lists(&s.rows.listBytes)
 	if r.err != nil {
 		return
@@ -343,23 +366,22 @@ func (r *snapshotReader) table(t *table) {
 		}
 	}
 	s.rows.n.Store(uint32(n))
-	for row, w := range list {
-		switch {
-		case w == 0:
-			t.dead++
-			continue
-		case w&many == 0 && !r.valid(ID(w-1)):
-			r.fail("an item that isn't there")
-		case w&many != 0 && !take(holds, w&^many):
-			r.fail("a list of holders that isn't there")
-		case w&many != 0 && lists[w&^many].live == 0:
-			t.dead++
-		default:
-			t.live.Add(1)
+	live := 0
+	for i := range pages {
+		for _, w := range plain(&pages[i])[:min(pageRows, n-i*pageRows)] {
+			switch {
+			case w == 0:
+			case w&many == 0 && !r.valid(ID(w-1)):
+				r.fail("an item that isn't there")
+			case w&many != 0 && !take(holds, w&^many):
+				r.fail("a list of holders that isn't there")
+			case w&many == 0 || lists[w&^many].live > 0:
+				live++
+			}
 		}
-		s.rows.word(uint32(row)).Store(w)
 	}
-	runtime.KeepAlive(words)
+	t.live.Store(int64(live))
+	t.dead = n - live
 	s.rows.lists.Store(&lists)
 	r.beside.Go(func() { s.slots.fill(s.rows) })
 	if s.segments = r.segments(uint32(n)); len(s.segments) > 0 {
@@ -413,14 +435,14 @@ func (w *snapshotWriter) array32(list []uint32) {
 }
 
 func (r *snapshotReader) array32(to []uint32) {
-	for len(to) > 0 && r.err == nil {
-		n := min(len(to), snapshotBuffer/4)
-		b := r.buf[:4*(n+n&1)]
-		r.bytes(b)
-		for i := range to[:n] {
-			to[i] = binary.LittleEndian.Uint32(b[4*i:])
+	r.bytes(memoryOf(to))
+	if len(to)&1 != 0 {
+		r.bytes(make([]byte, 4))
+	}
+	if bigEndian {
+		for i, v := range to {
+			to[i] = bits.ReverseBytes32(v)
 		}
-		to = to[n:]
 	}
 }
 

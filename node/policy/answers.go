@@ -33,8 +33,8 @@ func NewMisses(listed []feed.Alg, lookedUp func(feed.Alg) bool, heads []Head) *M
 			q.Checked = append(q.Checked, alg)
 		}
 		v.Checked, v.Unchecked = q.kinds()
-		text, _ := v.appendJSON(nil, m.headsJSON) // without a match it can't fail
-		m.of[alg] = miss{v, text[1:]}
+		text, _ := v.appendRest(nil, m.headsJSON) // without a match it can't fail
+		m.of[alg] = miss{v, text}
 	}
 	return m
 }
@@ -45,26 +45,26 @@ func (m *Misses) Heads() []Head { return m.heads }
 // Answers are the verdicts on hashes that were asked one by one, in their order. Only those of hashes that match something are kept; the others are
 // made when they are read. They share what they have in common: it is for reading. Zero Answers are to no hashes.
 type Answers struct {
-	hashes  []feed.Hash
+	hashes  *feed.Hashes
 	misses  *Misses   // nil: all are in others, in order
 	matched []int32   // by hash: 0, or its place in others and 1; nil while nothing matches
-	others  []Verdict // in any order
+	others  []Verdict // in any order; where misses are known, their Query is wanting
 }
 
 // AnswersOf are verdicts that somebody else has made.
 func AnswersOf(verdicts []Verdict) Answers { return Answers{others: verdicts} }
 
 // NewAnswers says of each hash that it matches nothing. It keeps hashes.
-func NewAnswers(hashes []feed.Hash, m *Misses) Answers { return Answers{hashes: hashes, misses: m} }
+func NewAnswers(hashes *feed.Hashes, m *Misses) Answers { return Answers{hashes: hashes, misses: m} }
 
 // Judge answers hash i as the func Judge does, given the records that it matches; truncated: there are more. It holds on to none of them.
 func (a *Answers) Judge(i int, cands []Candidate, truncated bool, p Policy, now time.Time) {
-	v := a.miss(i)
+	v := a.misses.of[a.hashes.Alg(i)].verdict
 	v.Truncated = truncated
-	p.add(&v, a.hashes[i:i+1], cands, now)
+	p.add(&v, []feed.Hash{a.hashes.At(i)}, cands, now)
 	if a.matched == nil {
-		a.matched = make([]int32, len(a.hashes))
-		a.others = make([]Verdict, 0, min(len(a.hashes), 16))
+		a.matched = make([]int32, a.hashes.Len())
+		a.others = make([]Verdict, 0, min(a.hashes.Len(), 16))
 	}
 	a.others = append(a.others, v)
 	a.matched[i] = int32(len(a.others))
@@ -75,7 +75,7 @@ func (a *Answers) Len() int {
 	if a.misses == nil {
 		return len(a.others)
 	}
-	return len(a.hashes)
+	return a.hashes.Len()
 }
 
 // other is the verdict on hash i where one was kept, else nil.
@@ -89,6 +89,36 @@ func (a *Answers) other(i int) *Verdict {
 	return &a.others[a.matched[i]-1]
 }
 
+// Matched is the first hash from i on that may match something, Len if none does: the outcome of all before it is OutcomeAllow.
+func (a *Answers) Matched(i int) int {
+	if a.misses == nil {
+		return i
+	}
+	if a.matched == nil {
+		return a.Len()
+	}
+	for i < len(a.matched) && a.matched[i] == 0 {
+		i++
+	}
+	return i
+}
+
+// Kept calls do with each verdict that isn't made when it is read, which are all but those on hashes that match nothing: do may change it. It
+// returns how many there are.
+func (a *Answers) Kept(do func(i int, v *Verdict)) int {
+	if a.misses != nil && a.matched == nil {
+		return 0
+	}
+	n := 0
+	for i := range a.Len() {
+		if v := a.other(i); v != nil {
+			n++
+			do(i, v)
+		}
+	}
+	return n
+}
+
 // Outcome is the outcome of the verdict on hash i.
 func (a *Answers) Outcome(i int) Outcome {
 	if v := a.other(i); v != nil {
@@ -99,17 +129,16 @@ func (a *Answers) Outcome(i int) Outcome {
 
 // Verdict is the verdict on hash i.
 func (a *Answers) Verdict(i int) Verdict {
-	if v := a.other(i); v != nil {
-		return *v
+	if a.misses == nil {
+		return a.others[i]
 	}
-	return a.miss(i)
-}
-
-// miss is the verdict on hash i if it matches nothing.
-func (a *Answers) miss(i int) Verdict {
-	v := a.misses.of[a.hashes[i].Alg].verdict
-	v.Query = a.hashes[i].String()
-	return v
+	v := &a.misses.of[a.hashes.Alg(i)].verdict
+	if other := a.other(i); other != nil {
+		v = other
+	}
+	verdict := *v
+	verdict.Query = a.hashes.At(i).String()
+	return verdict
 }
 
 // Verdicts are all of them.
@@ -123,16 +152,16 @@ func (a *Answers) Verdicts() []Verdict {
 
 // AppendJSON appends the verdict on hash i as [Verdict.AppendJSON] does.
 func (a *Answers) AppendJSON(b []byte, i int) ([]byte, error) {
-	if v := a.other(i); v != nil {
-		if a.misses == nil {
-			return v.AppendJSON(b)
-		}
-		return v.appendJSON(b, a.misses.headsJSON)
+	if a.misses == nil {
+		return a.others[i].AppendJSON(b)
 	}
-	h := &a.hashes[i]
-	b = append(append(append(b, `{"query":"`...), h.Alg.String()...), ':')
-	b = slices.Grow(b, 2*len(h.Value))
-	b = hex.AppendEncode(b, []byte(h.Value))
+	alg, value := a.hashes.Alg(i), a.hashes.Value(i)
+	b = append(append(append(b, `{"query":"`...), alg.String()...), ':')
+	b = slices.Grow(b, 2*len(value))
+	b = hex.AppendEncode(b, value)
 	b = append(b, `",`...)
-	return append(b, a.misses.of[h.Alg].tail...), nil
+	if v := a.other(i); v != nil {
+		return v.appendRest(b, a.misses.headsJSON)
+	}
+	return append(b, a.misses.of[alg].tail...), nil
 }

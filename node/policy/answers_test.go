@@ -55,7 +55,7 @@ func TestAnswersAreJudges(t *testing.T) {
 		for i := range hashes {
 			hashes[i] = randomHash(r)
 		}
-		a := NewAnswers(hashes, misses)
+		a := NewAnswers(feed.HashesOf(hashes), misses)
 		var want []Verdict
 		for i, h := range hashes {
 			q := Question{Hashes: []feed.Hash{h}, Listed: listed, Checked: []feed.Alg{}}
@@ -76,6 +76,19 @@ func TestAnswersAreJudges(t *testing.T) {
 			t.Fatalf("got %d verdicts, want %d", len(got), len(want))
 		}
 		given := AnswersOf(slices.Clone(want))
+		for _, list := range []Answers{a, given} {
+			for i, from := 0, 0; i < len(want); i++ {
+				if i == from {
+					from = list.Matched(i)
+				}
+				if from < i || from > len(want) || i < from && want[i].Verdict != OutcomeAllow {
+					t.Fatalf("%d of %d answered %s, the first that matches is said to be %d", i, len(want), want[i].Verdict, from)
+				}
+				if i == from {
+					from++
+				}
+			}
+		}
 		for i := range want {
 			if got := a.Verdict(i); !reflect.DeepEqual(got, want[i]) {
 				t.Fatalf("hash %d of %v:\ngot  %+v\nwant %+v", i, hashes, got, want[i])
@@ -106,7 +119,7 @@ func listedOr(r *rand.Rand, n feed.Name) feed.Name {
 // TestMissAllocates: the answer to a hash that matches nothing costs no memory, whatever is known of how many feeds.
 func TestMissAllocates(t *testing.T) {
 	misses := NewMisses([]feed.Alg{feed.PDQ}, func(feed.Alg) bool { return true }, make([]Head, 100))
-	a := NewAnswers([]feed.Hash{hash(feed.SHA256, 'x')}, misses)
+	a := NewAnswers(feed.HashesOf([]feed.Hash{hash(feed.SHA256, 'x')}), misses)
 	b := make([]byte, 0, 1<<16)
 	if n := testing.AllocsPerRun(100, func() {
 		if _, err := a.AppendJSON(b, 0); err != nil {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"hashfeed/feed"
@@ -26,6 +27,7 @@ type Candidate struct {
 	SoftAge, HardAge time.Duration
 
 	Endorsers []string // publishers with an endorsement of this item in force
+	Alike     []string // publishers that say the same of the item's own hashes (Voices); wanted only where the policy asks for several
 	Disputers []string // publishers with a dispute of it that isn't resolved; whether they are enough to hold it, Holds says
 }
 
@@ -39,6 +41,7 @@ const (
 	HoldCollision                  // md5 or sha1 are equal and another exact hash of the same item is not
 	HoldRunaway                    // it matches too much
 	HoldClosedLog                  // a retract past the cut of a closed log names it
+	HoldOverdue                    // disputed, and not answered within the charter's term
 	HoldDamaged                    // the disk has lost records of its feed, and one of them may be its retraction
 )
 
@@ -47,7 +50,7 @@ func (h Hold) state(trusted bool) State {
 	switch {
 	case h&HoldSuspended != 0:
 		return Suspended
-	case h&HoldDisputed != 0:
+	case h&(HoldDisputed|HoldOverdue) != 0:
 		return Disputed
 	case h != 0:
 		return Held
@@ -116,6 +119,25 @@ func (c *Candidate) collides(file []feed.Hash) bool {
 		}
 	}
 	return false
+}
+
+// Collisions are the records that hashes of one file match by md5 or sha1 alone, while another of their exact hashes differs: each such match is a
+// forgery or an error, and Judge holds it.
+func Collisions(file []feed.Hash, cands []Candidate) []feed.Ref {
+	proven := map[feed.Ref]bool{}
+	for i := range cands {
+		if cands[i].Hash.Alg == feed.SHA256 {
+			proven[cands[i].Ref] = true
+		}
+	}
+	var refs []feed.Ref
+	for i := range cands {
+		c := &cands[i]
+		if c.Facts.Verdict != feed.Test && c.strength(proven[c.Ref]) == weak && c.collides(file) && !slices.Contains(refs, c.Ref) {
+			refs = append(refs, c.Ref)
+		}
+	}
+	return refs
 }
 
 // action returns the rule's action for a match of strength s.

@@ -18,7 +18,8 @@
 // Then everything that speaks against a match lowers its action, whatever the rule says:
 //
 //   - The rule doesn't trust the feed for this record's verdict: at most log. Test records need no trust.
-//   - Suspended, disputed or held ([Hold]), known-good, or the charter says "use review": at most review.
+//   - Suspended, disputed or held ([Hold]), known-good, or the charter says "use review": at most review. A filter that is wrong now and then
+//     ([Policy.KnownBytes]) makes known-good only what is matched by its bytes.
 //   - The feed's newest stamp is older than its charter's hard maxage, so a retraction may have passed us by: at most review,
 //     except exact baseline matches where the rule says on_stale = "keep". One's own feed can't retract behind one's back.
 //   - Fewer publishers than [Policy.MinPublishers] say the same: at most review.

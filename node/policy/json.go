@@ -9,10 +9,7 @@ import (
 
 // AppendJSON appends v as a json.Encoder writes it that doesn't escape HTML, without the line's end: every verdict that leaves the node
 // passes here, and encoding/json took longer for one than looking it up. What is in a verdict's struct tags is true of both.
-func (v *Verdict) AppendJSON(b []byte) ([]byte, error) { return v.appendJSON(b, nil) }
-
-// appendJSON is AppendJSON, where heads is what its heads look like, if somebody knows already.
-func (v *Verdict) appendJSON(b, heads []byte) (_ []byte, err error) {
+func (v *Verdict) AppendJSON(b []byte) ([]byte, error) {
 	b = append(b, '{')
 	if v.File != "" {
 		b = append(appendText(append(b, `"file":`...), v.File), ',')
@@ -23,6 +20,11 @@ func (v *Verdict) appendJSON(b, heads []byte) (_ []byte, err error) {
 	if len(v.Hashes) > 0 {
 		b = append(appendTexts(append(b, `"hashes":`...), v.Hashes), ',')
 	}
+	return v.appendRest(b, nil)
+}
+
+// appendRest appends what comes after the hashes. heads is what its heads look like, if somebody knows already.
+func (v *Verdict) appendRest(b, heads []byte) (_ []byte, err error) {
 	b = appendText(append(b, `"verdict":`...), string(v.Verdict))
 	b = appendTexts(append(b, `,"checked":`...), v.Checked)
 	b = appendTexts(append(b, `,"unchecked":`...), v.Unchecked)

@@ -58,7 +58,9 @@ func random(r *rand.Rand, v reflect.Value) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			random(r, v.Field(i))
+			if v.Type().Field(i).Tag.Get("json") != "-" {
+				random(r, v.Field(i))
+			}
 		}
 	default:
 		panic("a verdict has a " + v.Type().String())

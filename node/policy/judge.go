@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -44,10 +45,13 @@ func (p Policy) add(v *Verdict, hashes []feed.Hash, cands []Candidate, now time.
 	if len(cands) == 0 { // by far most answers
 		return
 	}
-	judged := p.weigh(hashes, nearest(cands, p), now)
+	// Nearly always there is one, and none of this takes memory.
+	var few [4]*Candidate
+	var fewJudged [len(few)]judgement
+	judged := p.weigh(fewJudged[:0], hashes, p.nearest(few[:0], cands), now)
 	v.Matches = make([]Match, 0, len(judged))
 	for i := range judged {
-		m := judged[i].match()
+		m := judged[i].match(now)
 		v.Matches = append(v.Matches, m)
 		v.Verdict = v.Verdict.or(m.Action)
 	}
@@ -93,12 +97,15 @@ type judgement struct {
 	state    State
 	age      Age
 	action   Action
+	holds    Hold
+	voices   int  // publishers that say the same
 	capped   bool // something speaks against it, so it can't speak for others either
+
+	good, ownGood bool // the file is known good; for the journal
 }
 
-// nearest returns the candidates within their rule's distance, one a record and kind, the nearest ones first.
-func nearest(cands []Candidate, p Policy) []*Candidate {
-	kept := make([]*Candidate, 0, len(cands))
+// nearest appends to kept, which is empty, the candidates within their rule's distance, one a record and kind, the nearest ones first.
+func (p Policy) nearest(kept []*Candidate, cands []Candidate) []*Candidate {
 	for i := range cands {
 		c := &cands[i]
 		if c.Distance > p.rule(c.Ref.Origin.Name()).reach(c.Hash.Alg) {
@@ -127,8 +134,8 @@ func nearest(cands []Candidate, p Policy) []*Candidate {
 	})
 }
 
-// weigh gives each candidate its state and its action.
-func (p Policy) weigh(hashes []feed.Hash, cands []*Candidate, now time.Time) []judgement {
+// weigh gives each candidate its state and its action, and appends that to judged, which is empty.
+func (p Policy) weigh(judged []judgement, hashes []feed.Hash, cands []*Candidate, now time.Time) []judgement {
 	var proven map[feed.Ref]bool // matched by sha256
 	if len(cands) > 1 {
 		proven = map[feed.Ref]bool{}
@@ -139,34 +146,48 @@ func (p Policy) weigh(hashes []feed.Hash, cands []*Candidate, now time.Time) []j
 		}
 	}
 	ownGood, good := p.OwnKnownGood.Has(hashes...), p.KnownGood.Has(hashes...)
+	var sameBytes map[feed.Ref]bool // matched by md5, sha1 or sha256, where the file's bytes are known good
+	if p.KnownBytes.Has(hashes...) {
+		sameBytes = map[feed.Ref]bool{}
+		for _, c := range cands {
+			if c.Hash.Alg.Exact() {
+				sameBytes[c.Ref] = true
+			}
+		}
+	}
 
-	judged := make([]judgement, len(cands))
-	for i, c := range cands {
+	for _, c := range cands {
 		j := judgement{Candidate: c, rule: p.rule(c.Ref.Origin.Name()), age: AgeOf(c.Stamp, c.SoftAge, c.HardAge, now)}
 		j.strength = c.strength(proven[c.Ref])
 		holds := c.Holds
 		if j.strength == weak && c.collides(hashes) {
 			holds |= HoldCollision
 		}
-		if ownGood || good && c.Facts.Override == 0 {
+		if ownGood || c.Facts.Override == 0 && (good || sameBytes[c.Ref]) {
 			holds |= HoldKnownGood
 		}
-		trusted := j.rule.trusts(c.Facts.Verdict)
-		j.state = holds.state(trusted)
-
-		// Each doubt lowers the action by itself, not only the first that the state names: else an untrusted record, which is
-		// only logged, would rise to review by being suspended.
-		j.action = j.rule.action(j.strength).atMost(Block)
-		if !trusted {
-			j.capped, j.action = true, j.action.atMost(Log)
-		}
-		if holds != 0 || c.Use == feed.UseReview || j.stale() {
-			j.capped, j.action = true, j.action.atMost(Review)
-		}
-		judged[i] = j
+		j.holds, j.good, j.ownGood = holds, good, ownGood
+		j.decide()
+		judged = append(judged, j)
 	}
 	p.demandPublishers(judged)
 	return judged
+}
+
+// decide gives j its state and its action by its rule, its strength, what speaks against it and its feed's age.
+func (j *judgement) decide() {
+	trusted := j.rule.trusts(j.Facts.Verdict)
+	j.state = j.holds.state(trusted)
+
+	// Each doubt lowers the action by itself, not only the first that the state names: else an untrusted record, which is
+	// only logged, would rise to review by being suspended.
+	j.action = j.rule.action(j.strength).atMost(Block)
+	if !trusted {
+		j.capped, j.action = true, j.action.atMost(Log)
+	}
+	if j.holds != 0 || j.Use == feed.UseReview || j.stale() {
+		j.capped, j.action = true, j.action.atMost(Review)
+	}
 }
 
 // stale tells whether the feed's age forbids acting on j.
@@ -181,30 +202,66 @@ func (j *judgement) stale() bool {
 // demandPublishers lowers what fewer than MinPublishers say. Publishers are counted by the domain that they own: two feeds of one are
 // one voice, and so is a publisher's endorsement of itself.
 func (p Policy) demandPublishers(judged []judgement) {
-	if p.MinPublishers < 2 {
-		return
-	}
 	for i := range judged {
-		j := &judged[i]
-		if j.rule.Own {
-			continue // the operator needs nobody's leave for its own list
+		judged[i].voices = voices(judged, &judged[i])
+		p.demand(&judged[i])
+	}
+}
+
+// demand lowers j if fewer than MinPublishers say it.
+func (p Policy) demand(j *judgement) {
+	if j.rule.Own {
+		return // the operator needs nobody's leave for its own list
+	}
+	if p.MinPublishers >= 2 && j.voices < p.MinPublishers {
+		j.action = j.action.atMost(Review)
+	}
+}
+
+// Voices are the publishers that say the same of an item, by the records that its own hashes match: equal by sha256, photodna or pdq, or neighbours
+// by these within the feed's distance, which nothing speaks against; their endorsers too. So an item counts as listed by two where an upload is
+// asked about by one hash that only one of them lists. Test records and own lists say nothing here.
+func Voices(item []feed.Hash, cands []Candidate, p Policy, now time.Time) []string {
+	p.MinPublishers = 0
+	voices := map[string]bool{}
+	for _, j := range p.weigh(nil, item, p.nearest(nil, cands), now) {
+		if j.capped || j.strength == weak || j.Facts.Verdict == feed.Test {
+			continue
 		}
-		voices := map[string]bool{}
-		for k := range judged {
-			if o := &judged[k]; o.supports(j) {
-				// An own list may hold what was imported from the very feed it would confirm: it is no second voice.
-				if !o.rule.Own {
-					voices[o.Ref.Origin.Publisher()] = true
-				}
-				for _, e := range o.Endorsers {
-					voices[e] = true
-				}
+		if !j.rule.Own {
+			voices[j.Ref.Origin.Publisher()] = true
+		}
+		for _, e := range j.Endorsers {
+			voices[e] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(voices))
+}
+
+// voices is how many different publishers say at least what j says.
+func voices(judged []judgement, j *judgement) int {
+	if len(judged) == 1 && len(j.Endorsers) == 0 && len(j.Alike) == 0 { // the most frequent match
+		if j.rule.Own || !j.supports(j) {
+			return 0
+		}
+		return 1
+	}
+	voices := map[string]bool{}
+	for _, a := range j.Alike {
+		voices[a] = true
+	}
+	for k := range judged {
+		if o := &judged[k]; o.supports(j) {
+			// An own list may hold what was imported from the very feed it would confirm: it is no second voice.
+			if !o.rule.Own {
+				voices[o.Ref.Origin.Publisher()] = true
+			}
+			for _, e := range o.Endorsers {
+				voices[e] = true
 			}
 		}
-		if len(voices) < p.MinPublishers {
-			j.action = j.action.atMost(Review)
-		}
 	}
+	return len(voices)
 }
 
 // supports tells whether o says at least what j says: a match as strong or of the same kind of strength, that nothing speaks against. Test
@@ -214,7 +271,7 @@ func (o *judgement) supports(j *judgement) bool {
 		(o.Facts.Verdict == feed.Test) == (j.Facts.Verdict == feed.Test)
 }
 
-func (j *judgement) match() Match {
+func (j *judgement) match(now time.Time) Match {
 	endorsers := append([]string{}, j.Endorsers...)
 	slices.Sort(endorsers)
 	disputers := slices.Clone(j.Disputers)
@@ -225,5 +282,6 @@ func (j *judgement) match() Match {
 		Verdict: j.Facts.Verdict.String(), Harm: string(j.Harm), Media: j.Facts.Media.String(),
 		Listed: time.Unix(j.Listed, 0).UTC(), State: j.state, Stale: j.age != Fresh,
 		EndorsedBy: slices.Compact(endorsers), DisputedBy: slices.Compact(disputers), Test: j.Facts.Verdict == feed.Test, Action: j.action,
+		Basis: j.basis(now),
 	}
 }

@@ -62,6 +62,11 @@ type Policy struct {
 	// KnownGood has the hashes of harmless material, OwnKnownGood those that the operator chose in person. A record with an
 	// override, which a publisher sets having reviewed the case, outweighs the first and never the second. Nil ones have none.
 	KnownGood, OwnKnownGood KnownGood
+
+	// KnownBytes has files by their bytes alone, and is wrong now and then: a Bloom filter. Whoever wants an upload to pass can append to it
+	// until the filter has it, so it speaks only against a record that the file matches by its bytes: by md5, sha1 or sha256. Else it is as
+	// KnownGood.
+	KnownBytes KnownGood
 }
 
 // KnownGood tells whether a hash is of known harmless material: the guard that keeps it from being listed, and from being blocked where
@@ -99,6 +104,9 @@ func (a Action) rank() int {
 	}
 	return 0
 }
+
+// Exceeds says whether a is harsher than b.
+func (a Action) Exceeds(b Action) bool { return a.rank() > b.rank() }
 
 // atMost returns the lower of a and limit.
 func (a Action) atMost(limit Action) Action {

@@ -9,3 +9,11 @@ func FuzzParseAction(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseAge(f *testing.F) {
+	f.Fuzz(func(t *testing.T, s string) {
+		if a, err := ParseAge(s); err == nil && a.String() != s {
+			t.Errorf("ParseAge(%q): got %q", s, a)
+		}
+	})
+}

@@ -55,6 +55,8 @@ type Match struct {
 	DisputedBy []string  `json:"disputed_by,omitempty"`
 	Test       bool      `json:"test,omitempty"`
 	Action     Action    `json:"action"`
+
+	Basis Basis `json:"-"` // for the journal
 }
 
 // State is how much weight a match has; what isn't Active caps the action at Review.
