@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"hashfeed/node/api"
+	"hashfeed/node/policy"
 )
 
 // benchKeys is how many sha256 the benchmarks' node lists.
@@ -65,6 +66,14 @@ var benchNode = sync.OnceValues(func() (*Node, error) {
 	}
 	return n, nil
 })
+
+// actOn has a node do so about what its own feeds list.
+func actOn(n *Node, action policy.Action) {
+	config := *n.config.Load()
+	config.Own.Action = action
+	n.config.Store(&config)
+	n.decide()
+}
 
 // benchForm is one way to ask.
 type benchForm struct {

@@ -73,10 +73,7 @@ func BenchmarkJournalHTTP(b *testing.B) {
 		for _, who := range []struct{ name, addr string }{{"without", without}, {"with", with}} {
 			for _, connections := range []int{1, 8} {
 				b.Run(fmt.Sprintf("%s/%s/%d", c.name, who.name, connections), func(b *testing.B) {
-					config := *n.config.Load()
-					config.Own.Action = c.action
-					n.config.Store(&config)
-					n.decide()
+					actOn(n, c.action)
 					b.SetParallelism(connections)
 					before := cpuTime()
 					b.RunParallel(func(pb *testing.PB) { askSingle(b, pb, who.addr, token.Token, c.every) })

@@ -25,7 +25,7 @@ type miss struct {
 // NewMisses makes them of the kinds that some feed lists, of those that are looked up, and of what is known of each feed.
 func NewMisses(listed []feed.Alg, lookedUp func(feed.Alg) bool, heads []Head) *Misses {
 	m := &Misses{heads: append([]Head{}, heads...)}
-	m.headsJSON = appendHeads(nil, m.heads)
+	m.headsJSON = AppendHeads(nil, m.heads)
 	for alg := feed.MD5; alg <= feed.VPDQ; alg++ {
 		v := Verdict{Verdict: OutcomeAllow, Matches: []Match{}, Heads: m.heads}
 		q := Question{Hashes: []feed.Hash{{Alg: alg}}, Listed: listed, Checked: []feed.Alg{}}

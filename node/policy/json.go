@@ -12,22 +12,22 @@ import (
 func (v *Verdict) AppendJSON(b []byte) ([]byte, error) {
 	b = append(b, '{')
 	if v.File != "" {
-		b = append(appendText(append(b, `"file":`...), v.File), ',')
+		b = append(AppendText(append(b, `"file":`...), v.File), ',')
 	}
 	if v.Query != "" {
-		b = append(appendText(append(b, `"query":`...), v.Query), ',')
+		b = append(AppendText(append(b, `"query":`...), v.Query), ',')
 	}
 	if len(v.Hashes) > 0 {
-		b = append(appendTexts(append(b, `"hashes":`...), v.Hashes), ',')
+		b = append(AppendTexts(append(b, `"hashes":`...), v.Hashes), ',')
 	}
 	return v.appendRest(b, nil)
 }
 
 // appendRest appends what comes after the hashes. heads is what its heads look like, if somebody knows already.
 func (v *Verdict) appendRest(b, heads []byte) (_ []byte, err error) {
-	b = appendText(append(b, `"verdict":`...), string(v.Verdict))
-	b = appendTexts(append(b, `,"checked":`...), v.Checked)
-	b = appendTexts(append(b, `,"unchecked":`...), v.Unchecked)
+	b = AppendText(append(b, `"verdict":`...), string(v.Verdict))
+	b = AppendTexts(append(b, `,"checked":`...), v.Checked)
+	b = AppendTexts(append(b, `,"unchecked":`...), v.Unchecked)
 	if b, err = appendMatches(append(b, `,"matches":`...), v.Matches); err != nil {
 		return nil, err
 	}
@@ -35,16 +35,16 @@ func (v *Verdict) appendRest(b, heads []byte) (_ []byte, err error) {
 	if heads != nil {
 		b = append(b, heads...)
 	} else {
-		b = appendHeads(b, v.Heads)
+		b = AppendHeads(b, v.Heads)
 	}
 	if v.Note != "" {
-		b = appendText(append(b, `,"note":`...), v.Note)
+		b = AppendText(append(b, `,"note":`...), v.Note)
 	}
 	if v.Truncated {
 		b = append(b, `,"truncated":true`...)
 	}
 	if v.Decision != "" {
-		b = appendText(append(b, `,"decision":`...), v.Decision)
+		b = AppendText(append(b, `,"decision":`...), v.Decision)
 	}
 	return append(b, '}'), nil
 }
@@ -58,39 +58,41 @@ func appendMatches(b []byte, list []Match) (_ []byte, err error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if b, err = list[i].appendJSON(b); err != nil {
+		if b, err = list[i].AppendMembers(append(b, '{')); err != nil {
 			return nil, err
 		}
+		b = append(b, '}')
 	}
 	return append(b, ']'), nil
 }
 
-func (m *Match) appendJSON(b []byte) (_ []byte, err error) {
-	b = appendText(append(b, `{"origin":`...), m.Origin)
+// AppendMembers appends what stands between the braces of m's JSON, which the journal adds to.
+func (m *Match) AppendMembers(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `"origin":`...), m.Origin)
 	b = strconv.AppendUint(append(b, `,"index":`...), m.Index, 10)
-	b = appendText(append(b, `,"ref":`...), m.Ref)
-	b = appendText(append(b, `,"alg":`...), m.Alg)
+	b = AppendText(append(b, `,"ref":`...), m.Ref)
+	b = AppendText(append(b, `,"alg":`...), m.Alg)
 	b = strconv.AppendInt(append(b, `,"distance":`...), int64(m.Distance), 10)
-	b = appendText(append(b, `,"verdict":`...), m.Verdict)
-	b = appendText(append(b, `,"harm":`...), m.Harm)
-	b = appendText(append(b, `,"media":`...), m.Media)
+	b = AppendText(append(b, `,"verdict":`...), m.Verdict)
+	b = AppendText(append(b, `,"harm":`...), m.Harm)
+	b = AppendText(append(b, `,"media":`...), m.Media)
 	if b, err = m.Listed.AppendText(append(b, `,"listed":"`...)); err != nil {
 		return nil, fmt.Errorf("write a verdict: %w", err)
 	}
-	b = appendText(append(b, `","state":`...), string(m.State))
+	b = AppendText(append(b, `","state":`...), string(m.State))
 	b = strconv.AppendBool(append(b, `,"stale":`...), m.Stale)
-	b = appendTexts(append(b, `,"endorsed_by":`...), m.EndorsedBy)
+	b = AppendTexts(append(b, `,"endorsed_by":`...), m.EndorsedBy)
 	if len(m.DisputedBy) > 0 {
-		b = appendTexts(append(b, `,"disputed_by":`...), m.DisputedBy)
+		b = AppendTexts(append(b, `,"disputed_by":`...), m.DisputedBy)
 	}
 	if m.Test {
 		b = append(b, `,"test":true`...)
 	}
-	b = appendText(append(b, `,"action":`...), string(m.Action))
-	return append(b, '}'), nil
+	return AppendText(append(b, `,"action":`...), string(m.Action)), nil
 }
 
-func appendHeads(b []byte, list []Head) []byte {
+// AppendHeads appends heads as [Verdict.AppendJSON] does.
+func AppendHeads(b []byte, list []Head) []byte {
 	if list == nil {
 		return append(b, "null"...)
 	}
@@ -99,16 +101,17 @@ func appendHeads(b []byte, list []Head) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendText(append(b, `{"origin":`...), h.Origin)
+		b = AppendText(append(b, `{"origin":`...), h.Origin)
 		b = strconv.AppendUint(append(b, `,"size":`...), h.Size, 10)
 		b = strconv.AppendInt(append(b, `,"age_s":`...), h.AgeS, 10)
-		b = appendText(append(b, `,"state":`...), h.State)
+		b = AppendText(append(b, `,"state":`...), h.State)
 		b = append(b, '}')
 	}
 	return append(b, ']')
 }
 
-func appendTexts(b []byte, list []string) []byte {
+// AppendTexts appends strings as encoding/json does without escaping HTML.
+func AppendTexts(b []byte, list []string) []byte {
 	if list == nil {
 		return append(b, "null"...)
 	}
@@ -117,13 +120,13 @@ func appendTexts(b []byte, list []string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendText(b, s)
+		b = AppendText(b, s)
 	}
 	return append(b, ']')
 }
 
-// appendText appends a string. What a verdict says is nearly always plain ASCII; the rest is left to encoding/json.
-func appendText(b []byte, s string) []byte {
+// AppendText appends a string as encoding/json does without escaping HTML. What a verdict says is nearly always plain ASCII; the rest is left to encoding/json.
+func AppendText(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
 			var text bytes.Buffer
