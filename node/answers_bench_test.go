@@ -16,7 +16,8 @@ func BenchmarkAnswers(b *testing.B) {
 	}
 	actOn(n, policy.Log)
 	var all, misses, hits []feed.Hash
-	octets := benchForms(1000)[2].body
+	_, _, bodies := benchBodies(1000)
+	octets := bodies[0]
 	for i := range 1000 {
 		h := feed.Hash{Alg: feed.SHA256, Value: string(octets[32*i : 32*i+32])}
 		all = append(all, h)

@@ -21,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"hashfeed/node/api"
 	"hashfeed/node/policy"
 )
@@ -78,27 +80,38 @@ func actOn(n *Node, action policy.Action) {
 // benchForm is one way to ask.
 type benchForm struct {
 	name, path, contentType string
-	body                    []byte
+	bodies                  [][]byte                 // asked in turn
 	answer                  func(body []byte) []byte // without a lookup
 }
 
-// benchForms ask for n hashes each, of which one in a hundred is listed.
-func benchForms(n int) []benchForm {
-	var texts []string
-	var octets []byte
-	for i := range n {
-		at := benchKeys + i
-		if n > 1 && i%100 == 50 {
-			at = i * 997
+// benchBodies are a hundred hashes, or n where that is more, of which one in a hundred is listed: n in each question.
+func benchBodies(n int) (json, lines, octets [][]byte) {
+	for from := 0; from < max(n, 100); from += n {
+		var texts []string
+		var digests []byte
+		for i := from; i < from+n; i++ {
+			at := benchKeys + i
+			if i%100 == 50 {
+				at = i * 997
+			}
+			sum := benchSum(at)
+			digests = append(digests, sum...)
+			texts = append(texts, "sha256:"+hex.EncodeToString(sum))
 		}
-		sum := benchSum(at)
-		octets = append(octets, sum...)
-		texts = append(texts, "sha256:"+hex.EncodeToString(sum))
+		json = append(json, []byte(`{"hashes":["`+strings.Join(texts, `","`)+`"]}`))
+		lines = append(lines, []byte(strings.Join(texts, "\n")+"\n"))
+		octets = append(octets, digests)
 	}
+	return json, lines, octets
+}
+
+// benchForms ask for n hashes each.
+func benchForms(n int) []benchForm {
+	bodies, lines, octets := benchBodies(n)
 	// What the bare handler answers to each hash. A hit's verdict is longer than a miss's.
 	head := fmt.Sprintf(`,"verdict":"allow","checked":["sha256"],"unchecked":[],"matches":[],"heads":[{"origin":"%s/known/1","size":%d,"age_s":10,"state":"ok"}]}`, testNode, benchKeys)
 	return []benchForm{
-		{"json", "/v1/match", "application/json", []byte(`{"hashes":["` + strings.Join(texts, `","`) + `"]}`), func(body []byte) []byte {
+		{"json", "/v1/match", "application/json", bodies, func(body []byte) []byte {
 			answer := append(make([]byte, 0, 4*len(body)+1024), `{"results":[`...)
 			for rest := body[len(`{"hashes":`):]; ; {
 				begin := bytes.IndexByte(rest, '"')
@@ -111,7 +124,7 @@ func benchForms(n int) []benchForm {
 				answer, rest = append(answer, ','), rest[end+1:]
 			}
 		}},
-		{"lines", "/v1/match", "text/plain", []byte(strings.Join(texts, "\n") + "\n"), func(body []byte) []byte {
+		{"lines", "/v1/match", "text/plain", lines, func(body []byte) []byte {
 			answer := make([]byte, 0, len(body)/8)
 			for len(body) > 0 {
 				body, answer = body[bytes.IndexByte(body, '\n')+1:], append(answer, "allow\n"...)
@@ -142,13 +155,14 @@ func bareHandler(forms []benchForm) http.Handler {
 }
 
 // BenchmarkMatchHTTP asks a node that lists a million sha256 over its TCP door, token and policy included, and beside it a handler that looks
-// nothing up. If HASHFEED_BENCH_WRK is how to start wrk ("taskset -c 1 wrk -t1 -c16"), that asks; else a client in this process does, which takes
+// nothing up, and the same node without its journal. What is listed is logged, as after a follow. If HASHFEED_BENCH_WRK is how to start wrk ("taskset -c 1 wrk -t1 -c16"), that asks; else a client in this process does, which takes
 // half of the time. For one core: GOMAXPROCS=1 taskset -c 0 and a test binary.
 func BenchmarkMatchHTTP(b *testing.B) {
 	n, err := benchNode()
 	if err != nil {
 		b.Fatal(err)
 	}
+	actOn(n, policy.Log)
 	n.tokens.all.Store(&[]storedToken{})
 	token, err := n.CreateToken(b.Context(), api.CreateToken{Name: "bench", Scopes: []string{"match"}})
 	if err != nil {
@@ -164,12 +178,17 @@ func BenchmarkMatchHTTP(b *testing.B) {
 		b.Cleanup(func() { server.Close() })
 		return l.Addr().String()
 	}
-	door := listen(api.NewServer(n, n.apiOptions()).TCP().Handler)
+	open := func(verbs api.Verbs) string {
+		o := n.apiOptions()
+		o.Registry = prometheus.NewRegistry() // each server has its own
+		return listen(api.NewServer(verbs, o).TCP().Handler)
+	}
+	door, silent := open(n), open(unjournaled{n})
 	for _, size := range []int{1, 1000} {
 		forms := benchForms(size)
 		bare := listen(bareHandler(forms))
 		for _, f := range forms {
-			for _, who := range []struct{ name, addr string }{{"bare", bare}, {"node", door}} {
+			for _, who := range []struct{ name, addr string }{{"bare", bare}, {"node", door}, {"unjournaled", silent}} {
 				b.Run(fmt.Sprintf("%d/%s/%s", size, f.name, who.name), func(b *testing.B) {
 					if wrk := os.Getenv("HASHFEED_BENCH_WRK"); wrk != "" {
 						runWrk(b, wrk, who.addr, f, token.Token, size)
@@ -190,12 +209,15 @@ func askBench(b *testing.B, addr string, f benchForm, token string) {
 		b.Fatal(err)
 	}
 	defer c.Close()
-	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n",
-		f.path, token, f.contentType, len(f.body))
-	request = append(request, f.body...)
+	var requests [][]byte
+	for _, body := range f.bodies {
+		request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n",
+			f.path, token, f.contentType, len(body))
+		requests = append(requests, append(request, body...))
+	}
 	in := bufio.NewReaderSize(c, 1<<20)
-	for b.Loop() {
-		if _, err := c.Write(request); err != nil {
+	for i := 0; b.Loop(); i++ {
+		if _, err := c.Write(requests[i%len(requests)]); err != nil {
 			b.Fatal(err)
 		}
 		resp, err := http.ReadResponse(in, nil)
@@ -216,10 +238,26 @@ var (
 // runWrk reports what wrk measures in three seconds.
 func runWrk(b *testing.B, wrk, addr string, f benchForm, token string, size int) {
 	dir := b.TempDir()
-	script := fmt.Sprintf("wrk.method = \"POST\"\nwrk.body = io.open(%q, \"rb\"):read(\"*a\")\nwrk.headers[\"Content-Type\"] = %q\nwrk.headers[\"Authorization\"] = %q\n",
-		filepath.Join(dir, "body"), f.contentType, "Bearer "+token)
-	for name, text := range map[string]string{"body": string(f.body), "ask.lua": script} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+	script := fmt.Sprintf(`wrk.method = "POST"
+wrk.headers["Content-Type"] = %q
+wrk.headers["Authorization"] = %q
+local requests, n = {}, 0
+init = function(args)
+  wrk.init(args)
+  for i = 1, %d do
+    requests[i] = wrk.format(nil, nil, nil, io.open(%q .. i, "rb"):read("*a"))
+  end
+end
+request = function()
+  n = n %% #requests + 1
+  return requests[n]
+end
+`, f.contentType, "Bearer "+token, len(f.bodies), filepath.Join(dir, "body"))
+	if err := os.WriteFile(filepath.Join(dir, "ask.lua"), []byte(script), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for i, body := range f.bodies {
+		if err := os.WriteFile(filepath.Join(dir, "body"+strconv.Itoa(i+1)), body, 0o600); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -9,9 +9,6 @@ import (
 	"hashfeed/node/policy"
 )
 
-// decisionRoom is what a decision and each of its matches takes in a line at most, nearly always, in bytes.
-const decisionRoom = 640
-
 // appendDecision appends a decision's line after its id, as encoding/json writes it without escaping HTML, in a tenth of the time.
 // What is in the struct tags is true of both.
 func appendDecision(b []byte, l *Line) (_ []byte, err error) {

@@ -137,9 +137,17 @@ func cut(s string, n int) string { return s[:min(len(s), n)] }
 
 func (j *Journal) now() time.Time { return j.o.Now().UTC().Truncate(time.Millisecond) }
 
+// tails are what lines are made in, before they get their place in the chain.
+var tails = sync.Pool{New: func() any { return new([]byte) }}
+
 // add puts a line at the end of the chain, and its id in it. urgent: somebody will wait for it.
 func (j *Journal) add(l *Line, urgent bool) (id string, seq uint64) {
-	rest, err := tail(l)
+	made := tails.Get().(*[]byte)
+	defer tails.Put(made)
+	rest, err := appendTail((*made)[:0], l)
+	if cap(rest) <= maxTailKept {
+		*made = rest
+	}
 	if err != nil || len(rest) > maxLine-256 {
 		j.o.Logger.Error("journal: a line that can't be written", "kind", string(l.Kind), "bytes", len(rest), "err", err)
 		j.miss(1)

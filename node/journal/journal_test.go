@@ -3,6 +3,9 @@ package journal
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -659,5 +662,25 @@ func TestFirstLine(t *testing.T) {
 	defer j.Close()
 	if s := j.State(); s.Damage != "" {
 		t.Errorf("after a kill: %s", s.Damage)
+	}
+}
+
+// TestKeyHash: what stands in the journal is an HMAC as crypto/hmac makes it.
+func TestKeyHash(t *testing.T) {
+	key, err := DeriveKey([]byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for alg := feed.MD5; alg <= feed.VPDQ; alg++ {
+		for _, n := range []int{0, 16, 32, 61, 62, 63, 144, 1000} {
+			value := strings.Repeat("x", n)
+			m := hmac.New(sha256.New, key[:])
+			m.Write([]byte{'h', byte(alg)})
+			m.Write([]byte(value))
+			want := alg.String() + ":" + hex.EncodeToString(m.Sum(nil)[:16])
+			if got := key.Hash(feed.Hash{Alg: alg, Value: value}); got != want {
+				t.Errorf("%s of %d bytes: got %s, want %s", alg, n, got, want)
+			}
+		}
 	}
 }

@@ -18,6 +18,10 @@ const (
 	maxNote = 200
 	// maxBacklog bounds the lines that wait to be written, in bytes: some ten thousand decisions.
 	maxBacklog = 16 << 20
+	// maxHandKept bounds the memory that lines which aren't many any more leave behind for the next, in bytes.
+	maxHandKept = 1 << 20
+	// maxTailKept bounds the memory of a line that the next is made in, in bytes: nearly all have one match or few.
+	maxTailKept = 8 << 10
 	// maxTorn bounds what is set aside of a torn line, in bytes; a batch may have been under way.
 	maxTorn = maxReadFile
 	// slotSize is the size in bytes of each of the head's two places: three harms with their counts take 800.

@@ -239,9 +239,11 @@ func appendLine(b []byte, seq uint64, prev digest, id string, rest []byte) []byt
 }
 
 // tail is a line's JSON after its id.
-func tail(l *Line) ([]byte, error) {
+func tail(l *Line) ([]byte, error) { return appendTail(nil, l) }
+
+func appendTail(b []byte, l *Line) ([]byte, error) {
 	if l.Decision != nil { // tens of thousands a second, where the others come one by one
-		return appendDecision(make([]byte, 0, decisionRoom*(1+len(l.Decision.Matches))), l)
+		return appendDecision(b, l)
 	}
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
@@ -257,5 +259,5 @@ func tail(l *Line) ([]byte, error) {
 	}{l.Time, l.Kind, l.Upload, l.Act, l.Counts, l.Note, l.Purged}); err != nil {
 		return nil, err
 	}
-	return out.Bytes()[1 : out.Len()-1], nil
+	return append(b, out.Bytes()[1:out.Len()-1]...), nil
 }

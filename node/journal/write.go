@@ -170,10 +170,10 @@ func (j *Journal) writeLocked() error {
 	}
 	j.size += int64(len(j.hand))
 	j.written = j.handAt
-	j.hand = j.hand[:0]
-	if cap(j.hand) > 1<<20 {
+	if len(j.hand) < cap(j.hand)/8 && cap(j.hand) > maxHandKept { // a burst is over
 		j.hand = nil
 	}
+	j.hand = j.hand[:0]
 	return nil
 }
 
