@@ -243,7 +243,6 @@ wrk.headers["Content-Type"] = %q
 wrk.headers["Authorization"] = %q
 local requests, n = {}, 0
 init = function(args)
-  wrk.init(args)
   for i = 1, %d do
     requests[i] = wrk.format(nil, nil, nil, io.open(%q .. i, "rb"):read("*a"))
   end
