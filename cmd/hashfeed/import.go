@@ -238,6 +238,9 @@ func (e *env) sayImported(c *cli.Context, done api.Imported) error {
 		return err
 	}
 	e.sayAwaits(done.Batch)
+	if done.Warning != "" {
+		fmt.Fprintf(e.stderr, "warning: %s\n", done.Warning)
+	}
 	if done.Why != "" {
 		fmt.Fprintf(e.stderr, "hashfeed: import: %s\n", done.Why)
 	}
@@ -260,6 +263,9 @@ func (e *env) printImported(done api.Imported) error {
 	line("source", "%s, rows up to %s", done.Source, done.MaxVerdict)
 	if done.Permission != "" {
 		line("permission", "%s", done.Permission)
+	}
+	if done.Journal != "" {
+		line("journal", "%s", done.Journal)
 	}
 	line("rows", "%d in %.1f s", done.Rows, done.Seconds)
 	did := map[bool]string{true: "would be ", false: ""}[done.DryRun || !done.Done && done.Why != "" && done.Held == "" && done.Batch == ""]
