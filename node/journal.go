@@ -17,7 +17,7 @@ import (
 )
 
 // Keeping is how long the journal keeps what, in days. Whatever the terms, no line holds a hash, a file name or a user: hashes are keyed. What
-// people did about decisions is kept as long as the longer of block and review, counts for ever.
+// people did about decisions is kept as long as the longer of block and review, counts and the lines of imports for ever.
 type Keeping struct {
 	// Block is how long a decision that blocked is kept. Default 183: six months. What is gone can't be shown to a user who complains, nor
 	// counted again; ask a lawyer before you change it.

@@ -36,7 +36,7 @@ func importCommand(e *env) *cli.Command {
 			&cli.StringFlag{Name: "map", Usage: "what the source's category codes mean, a table in `FILE`; a code that isn't there is refused"},
 			&cli.StringFlag{Name: "into", Usage: "the own `FEED` to list in; default private"},
 			&cli.StringFlag{Name: "harm", Usage: "must be the feed's, if given (`HARM`)"},
-			&cli.StringFlag{Name: "permission", Usage: "by which contract or mail the list may be passed on (`REFERENCE`); it is kept"},
+			&cli.StringFlag{Name: "permission", Usage: "by which contract or mail the list may be passed on (`REFERENCE`); the journal keeps it"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "change nothing: counts, facts, and a sample to look at"},
 			&cli.BoolFlag{Name: "partial", Usage: "take the good rows of a list that has wrong ones"},
 			&cli.BoolFlag{Name: "initial", Usage: "the source's first load, which may be larger than a day's additions; once a source"},
