@@ -13,8 +13,8 @@ import (
 
 // importText is an import in a line.
 func importText(i api.JournalImport) string {
-	text := fmt.Sprintf("%s %s import of %s into %s: added %d, revised %d, retracted %d", i.ID, i.Time.Format(time.RFC3339), i.Source, i.Feed,
-		i.Added, i.Revised, i.Retracted)
+	text := fmt.Sprintf("%s %s import of %s into %s: %sadded %d, revised %d, retracted %d", i.ID, i.Time.Format(time.RFC3339), i.Source, i.Feed,
+		map[bool]string{true: "at most "}[i.Lost], i.Added, i.Revised, i.Retracted)
 	if i.Permission != "" {
 		text += fmt.Sprintf(" permission %q", i.Permission)
 	}
