@@ -21,3 +21,11 @@ func ParseOverride(s string) (uint8, error) {
 	}
 	return uint8(n), nil
 }
+
+// OverrideName is the word that ParseOverride takes; "" for 0, which is none.
+func OverrideName(o uint8) string {
+	if int(o) >= len(overrideNames) {
+		return ""
+	}
+	return overrideNames[o]
+}

@@ -302,7 +302,12 @@ func parseConfig(name string, text []byte) (Config, error) {
 	if _, err := toml.Decode(string(text), &preset); err != nil {
 		return Config{}, tomlError(name, err)
 	}
-	doc := document{Config: DefaultConfig(preset.Role)}
+	return parseOver(name, text, DefaultConfig(preset.Role))
+}
+
+// parseOver is parseConfig over what holds where the text says nothing.
+func parseOver(name string, text []byte, over Config) (Config, error) {
+	doc := document{Config: over}
 	meta, err := toml.Decode(string(text), &doc)
 	if err != nil {
 		return Config{}, tomlError(name, err)
@@ -328,7 +333,7 @@ func parseConfig(name string, text []byte) (Config, error) {
 		c.Notify[i].setDefaults()
 	}
 	if err := c.check(); err != nil {
-		return Config{}, fmt.Errorf("%s: %w", name, err)
+		return Config{}, placed(name, text, err)
 	}
 	return c, nil
 }
@@ -425,9 +430,9 @@ func (c *Config) check() error {
 		seen[p.ID] = true
 	}
 	seen = map[string]bool{}
-	for _, f := range c.Follow {
+	for i, f := range c.Follow {
 		for _, err := range f.check(c.Name) {
-			bad("[[follow]] %.140q: %w", f.Feed, err)
+			problems = append(problems, followError{i, f.Feed, err})
 		}
 		if seen[f.Feed] {
 			bad("[[follow]] %.140q stands there twice", f.Feed)

@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -49,9 +50,12 @@ type listImport struct {
 	bundled    []feed.Record
 	lacksMedia bool
 	taken      map[feed.Position]bool // adds of items that imports have retracted
+	overrides  map[string]int         // of what is added or revised, by reason
 	broken     error                  // why the list couldn't be read to its end
 
 	hold   bool // additions and changes wait for a release
+	runID  string
+	began  time.Time
 	result api.Imported
 }
 
@@ -66,6 +70,9 @@ func (n *Node) Import(ctx context.Context, r api.Import, list io.Reader, tell fu
 		return im.result, conflict("another list is being imported")
 	}
 	defer n.importing.Unlock()
+	if err := n.settleImports(ctx); err != nil {
+		n.log.Warn("imports that aren't in the journal", "err", err)
+	}
 	s, err := n.keep(spoolHead{Time: n.unix(), Request: r}, list)
 	if err != nil {
 		return im.result, err
@@ -78,7 +85,7 @@ func (n *Node) Import(ctx context.Context, r api.Import, list io.Reader, tell fu
 
 // newImport checks what is asked.
 func (n *Node) newImport(r api.Import) (*listImport, error) {
-	im := &listImport{n: n, request: r, hashSeed: maphash.MakeSeed()}
+	im := &listImport{n: n, request: r, hashSeed: maphash.MakeSeed(), runID: rand.Text(), began: n.now(), overrides: map[string]int{}}
 	var ok bool
 	if r.Format == "" {
 		return nil, incomplete("the format is missing: one of %s", hashlist.Names(true))
@@ -210,7 +217,8 @@ func (im *listImport) run(ctx context.Context, path string, tell func(api.Import
 	}
 	res := &im.result
 	now := pastImport{Time: n.unix(), Source: res.Source, Feed: string(im.name), Format: im.request.Format, File: im.file, Permission: res.Permission,
-		MaxVerdict: res.MaxVerdict, Adds: res.Added + res.Revised, Retracts: res.Retracted + len(gone), Initial: im.request.Initial, Approved: im.released}
+		MaxVerdict: res.MaxVerdict, Adds: res.Added + res.Revised, Retracts: res.Retracted + len(gone), Initial: im.request.Initial, Approved: im.released,
+		Run: im.runID}
 	several := im.v != nil && im.v.reading.Load().charter.Signer.K > 1
 	now.Approved = now.Approved || several
 	if several && !im.request.DryRun {
@@ -238,7 +246,9 @@ func (im *listImport) run(ctx context.Context, path string, tell func(api.Import
 		return nil
 	}
 	if now.Adds+now.Retracts == 0 {
-		res.Done = true
+		if res.Done = true; im.v != nil {
+			im.tellJournal(ctx, im.line(), false) // nothing was passed on
+		}
 		return nil
 	}
 	if im.v == nil {
@@ -250,31 +260,52 @@ func (im *listImport) run(ctx context.Context, path string, tell func(api.Import
 	if im.hold {
 		charged.Adds = 0
 	}
+	charged.Owed = im.planned(len(gone))
 	if err := n.remember(charged); err != nil {
 		return err
 	}
+	if err = im.takeAll(ctx, path, several, gone, tell); err == nil {
+		err = im.finish(path, left)
+	}
+	if err == nil {
+		charged.Adds, charged.Retracts, charged.Done = res.Added+res.Revised, res.Retracted, true
+	}
+	if res.Added+res.Revised+res.Retracted == 0 && !res.Done { // nothing came of it
+		charged.Owed = nil
+		return errors.Join(err, n.remember(charged))
+	}
+	return errors.Join(err, im.record(ctx, charged))
+}
+
+// takeAll takes the list; what it has come to by then stands in the result, also where it ends in between.
+func (im *listImport) takeAll(ctx context.Context, path string, several bool, gone []uint32, tell func(api.ImportProgress)) (err error) {
+	res := &im.result
 	// A file that has another id now may have been in its own way: once more, where something has gone.
-	for pass, before := 0, *res; ; pass++ {
-		if err := im.take(ctx, path, several, gone, tell); err != nil {
-			return err
-		}
+	for pass := 0; ; pass++ {
+		before, overrides := *res, im.overrides
+		err := im.take(ctx, path, several, gone, tell)
 		more := im.blocked > 0 && res.Retracted > 0 && !several && !im.hold && pass < 2
 		if pass > 0 {
 			res.Added, res.Revised, res.Retracted, res.Unchanged = res.Added+before.Added, res.Revised+before.Revised, res.Retracted+before.Retracted, before.Unchanged
-			for k, v := range before.Facts {
-				res.Facts[k] += v
-			}
-			for k, v := range before.Kinds {
-				res.Kinds[k] += v
+			for _, sum := range []struct{ to, from map[string]int }{{res.Facts, before.Facts}, {res.Kinds, before.Kinds}, {im.overrides, overrides}} {
+				for k, v := range sum.from {
+					sum.to[k] += v
+				}
 			}
 		}
-		if before, gone = *res, nil; !more {
-			break
+		if err != nil || !more {
+			return err
 		}
-		if im.taken, err = n.readTaken(im.name); err != nil {
+		gone = nil
+		if im.taken, err = im.n.readTaken(im.name); err != nil {
 			return err
 		}
 	}
+}
+
+// finish says whether all was taken, and keeps the list where it wasn't.
+func (im *listImport) finish(path string, left int) (err error) {
+	n, res := im.n, &im.result
 	if res.Done = res.Waiting == 0; !res.Done && im.hold {
 		if res.Held, err = im.keepHeld(path); err != nil {
 			return err
@@ -288,8 +319,7 @@ func (im *listImport) run(ctx context.Context, path string, tell func(api.Import
 			return err
 		}
 	}
-	charged.Adds, charged.Retracts, charged.Done = res.Added+res.Revised, res.Retracted, true
-	return n.remember(charged)
+	return nil
 }
 
 // found makes the feed private.

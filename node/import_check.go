@@ -176,6 +176,9 @@ func (im *listImport) count(j judgedRow, by int) {
 	switch j.outcomeOfRow {
 	case rowAdds, rowRevises, rowReplaces:
 		res.Facts[j.draft.facts.Verdict.String()+" "+j.draft.facts.Media.String()] += by
+		if o := feed.OverrideName(j.draft.facts.Override); o != "" {
+			im.overrides[o] += by
+		}
 		for _, h := range j.draft.hashes {
 			res.Kinds[h.Alg.String()] += by
 		}

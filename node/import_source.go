@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"hashfeed/feed"
+	"hashfeed/node/journal"
 )
 
 // SourceConfig is what the operator lets a source of lists do. It holds whatever an import asks for.
@@ -71,6 +72,9 @@ type pastImport struct {
 	Initial    bool   `json:"initial,omitempty"`
 	Approved   bool   `json:"approved,omitempty"` // several signed it, or somebody released it: it doesn't count as a day's
 	Done       bool   `json:"done"`
+
+	Run  string          `json:"run,omitempty"`  // tells it from others of the same list
+	Owed *journal.Import `json:"owed,omitempty"` // what the journal hasn't taken yet; nil: nothing
 }
 
 func (p pastImport) check() error {
@@ -85,7 +89,7 @@ func (n *Node) pastImports() ([]pastImport, error) {
 	return readJSONLines(n.dir.pastImports(), maxImportsFile, pastImport.check)
 }
 
-// remember writes an import down. It replaces an unfinished one of the same list.
+// remember writes an import down. It replaces what was written of the same run, and an unfinished one of the same list that the journal has.
 func (n *Node) remember(p pastImport) error {
 	list, err := n.pastImports()
 	if err != nil {
@@ -93,14 +97,15 @@ func (n *Node) remember(p pastImport) error {
 	}
 	kept := list[:0]
 	for _, o := range list {
-		if !o.unfinished(p) {
-			kept = append(kept, o)
+		if o.Run == p.Run && o.Run != "" || o.unfinished(p) && o.Owed == nil {
+			continue
 		}
+		kept = append(kept, o)
 	}
-	// What is left out are the oldest; a first load is remembered for ever, since there is one a source.
+	// What is left out are the oldest; a first load is remembered for ever, since there is one a source, and what is owed until it isn't.
 	for len(kept) >= maxImports {
 		i := 0
-		for i < len(kept)-1 && kept[i].Initial {
+		for i < len(kept)-1 && (kept[i].Initial || kept[i].Owed != nil) {
 			i++
 		}
 		kept = append(kept[:i], kept[i+1:]...)

@@ -15,15 +15,16 @@ import (
 // take signs what the list brings, in batches: first the retractions of what is missing in it, which must wait for nothing, then its rows. Where several
 // must sign, there is one batch, which they approve; what doesn't fit into it waits.
 func (im *listImport) take(ctx context.Context, path string, several bool, gone []uint32, tell func(api.ImportProgress)) error {
+	res := &im.result
+	rows := res.Rows
+	res.Added, res.Revised, res.Retracted, res.Unchanged, res.Skipped, res.Refused = 0, 0, 0, 0, 0, 0
+	res.Facts, res.Kinds, res.Notes = map[string]int{}, map[string]int{}, []api.RowNote{}
+	im.overrides = map[string]int{}
 	in, err := im.open(path)
 	if err != nil {
 		return err
 	}
 	defer in.file.Close()
-	res := &im.result
-	rows := res.Rows
-	res.Added, res.Revised, res.Retracted, res.Unchanged, res.Skipped, res.Refused = 0, 0, 0, 0, 0, 0
-	res.Facts, res.Kinds, res.Notes = map[string]int{}, map[string]int{}, []api.RowNote{}
 	if im.broken != nil { // and --partial: the rows before it are taken
 		res.Refused++
 		res.Notes = append(res.Notes, api.RowNote{Refused: true, Text: firstLine(im.broken.Error()) + ": what follows is not read"})
@@ -161,7 +162,7 @@ func (im *listImport) propose(ctx context.Context, in *rowReader, gone []uint32)
 	if p.records, p.held, err = im.retractions(gone[:min(len(gone), most)]); err != nil {
 		return err
 	}
-	im.result.Retracted += len(p.records)
+	retracted := len(p.records)
 	if _, err := im.gather(in, &p, maxListRows, most-1); err != nil {
 		return err
 	}
@@ -173,6 +174,7 @@ func (im *listImport) propose(ctx context.Context, in *rowReader, gone []uint32)
 		return err
 	}
 	im.result.Batch = done.batch
+	im.result.Retracted += retracted
 	for _, j := range p.rows {
 		im.count(j, 1)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // Keeping is how long the journal keeps what, in days. Whatever the terms, no line holds a hash, a file name or a user: hashes are keyed. What
-// people did about decisions is kept as long as the longer of block and review, counts for ever.
+// people did about decisions is kept as long as the longer of block and review, counts and the lines of imports for ever.
 type Keeping struct {
 	// Block is how long a decision that blocked is kept. Default 183: six months. What is gone can't be shown to a user who complains, nor
 	// counted again; ask a lawyer before you change it.
@@ -108,6 +108,7 @@ const (
 
 // journalAlarms are what the journal asks an operator to look at.
 func (n *Node) journalAlarms(say func(code, about, text, remedy string, since time.Time)) {
+	n.owedAlarm(say)
 	s := n.journal.State()
 	if s.Err != nil {
 		say(alarmJournal, "", fmt.Sprintf("decisions aren't written down, and answers go on: %v", s.Err),
@@ -147,34 +148,6 @@ func (m journalMetrics) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(journalUp, prometheus.GaugeValue, up)
 	out <- prometheus.MustNewConstMetric(journalMissed, prometheus.CounterValue, float64(s.Missed))
 	out <- prometheus.MustNewConstMetric(journalLate, prometheus.CounterValue, float64(s.Late))
-}
-
-// Journal is decisions, the newest first; or the open reviews, the oldest first.
-func (n *Node) Journal(ctx context.Context, q api.JournalQuery) (page api.JournalPage, err error) {
-	page.Entries = []api.JournalEntry{}
-	var found []journal.Entry
-	if q.Open {
-		found, page.More, err = n.journal.Open(ctx, q.Limit)
-	} else {
-		query := journal.Query{Ref: q.Ref, Before: q.Before, Limit: q.Limit, Since: q.Since, Until: q.Until}
-		if q.Verdict != "" {
-			if query.Verdict, err = journal.ParseOutcome(q.Verdict); err != nil {
-				return page, badRequest(err)
-			}
-		}
-		if q.Hash != "" {
-			h, err := feed.ParseHash(q.Hash)
-			if err != nil {
-				return page, badRequest(err)
-			}
-			query.Hash = n.journalKey.Hash(h)
-		}
-		found, page.More, err = n.journal.Decisions(ctx, query)
-	}
-	for _, e := range found {
-		page.Entries = append(page.Entries, api.EntryOf(e))
-	}
-	return page, err
 }
 
 // Decision is one decision, with what people did about it.

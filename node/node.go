@@ -108,8 +108,9 @@ type Node struct {
 	testing  sync.Mutex                // of the self-test: one at a time
 	passed   atomic.Int64              // when it last passed, Unix seconds
 
-	// importing is held while a list is imported; listKey makes the ids of its items.
+	// importing is held while a list is imported, and while the file of imports is written; listKey makes the ids of its items.
 	importing sync.Mutex
+	owed      atomic.Int64 // imports that the journal hasn't got yet
 	listKey   [32]byte
 	// network is what Run adds: nil while the node is only open.
 	network atomic.Pointer[network]
@@ -176,6 +177,9 @@ func Open(dir string, o Options) (_ *Node, err error) {
 	}
 	if err := n.load(snapshot); err != nil {
 		return nil, errors.Join(err, n.close())
+	}
+	if err := n.settleImports(context.Background()); err != nil {
+		n.log.Warn("imports that aren't in the journal", "err", err)
 	}
 	return n, nil
 }

@@ -3,8 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -24,13 +22,20 @@ const maxPublishers = 100
 const replayNote = "only what is in the journal is replayed: allowed uploads were not kept, so what a larger max_distance would find more is not counted; " +
 	"publishers are counted as they were when the upload was answered"
 
-// PolicyTest replays the journal under the policy in force with what r says in its stead.
+// candidateNote is what a replay under a candidate can't know beside.
+const candidateNote = "; of the config [policy] min_publishers, [own] and [[follow]] are replayed: what was held, as a known-good list or the breaker had it, is held"
+
+// PolicyTest replays the journal under the policy in force with what r says in its stead, or under a candidate's.
 func (n *Node) PolicyTest(ctx context.Context, r api.PolicyTest) (t api.PolicyTested, err error) {
-	p, err := n.otherPolicy(r)
+	config, warnings, err := n.otherConfig(r)
 	if err != nil {
 		return t, err
 	}
-	t = api.PolicyTested{Feed: r.Feed, Since: r.Since, Samples: []api.PolicySample{}, Note: replayNote}
+	p := n.policyUnder(&config)
+	t = api.PolicyTested{Feed: r.Feed, Since: r.Since, Samples: []api.PolicySample{}, Note: replayNote, Warnings: append([]string{}, warnings...)}
+	if r.Config != "" {
+		t.Note += candidateNote
+	}
 	err = n.journal.Each(ctx, r.Since, func(e journal.Entry) {
 		if e.Decision.Test {
 			return
@@ -43,40 +48,6 @@ func (n *Node) PolicyTest(ctx context.Context, r api.PolicyTest) (t api.PolicyTe
 		countReplay(&t, e, would)
 	})
 	return t, err
-}
-
-// otherPolicy is the policy in force with what r says in its stead.
-func (n *Node) otherPolicy(r api.PolicyTest) (p policy.Policy, err error) {
-	config := n.config.Load()
-	p = *n.policy.Load()
-	p.Rules = maps.Clone(p.Rules)
-	if r.MinPublishers != nil {
-		if p.MinPublishers = *r.MinPublishers; p.MinPublishers < 1 || p.MinPublishers > maxPublishers {
-			return p, badRequest(fmt.Errorf("min_publishers %d: want 1 to %d", p.MinPublishers, maxPublishers))
-		}
-	}
-	follows := config.Follow
-	if r.Feed != "" {
-		f, err := n.followed(r.Feed)
-		if err != nil {
-			return p, err
-		}
-		follows = []Follow{f}
-	}
-	for _, f := range follows {
-		f = f.withActions(r.Actions)
-		if r.MaxDistance != nil {
-			f.MaxDistance = *r.MaxDistance
-		}
-		if len(r.Verdicts) > 0 {
-			f.Verdicts = r.Verdicts
-		}
-		if problems := f.check(config.Name); len(problems) > 0 {
-			return p, badRequest(errors.Join(problems...))
-		}
-		p.Rules[feed.Name(f.Feed)] = f.rule()
-	}
-	return p, nil
 }
 
 // followed is the block of a feed that is followed, by its name or origin.
@@ -155,8 +126,26 @@ func replay(d *journal.Decision, p policy.Policy) (policy.Outcome, error) {
 	if was, _, err := policy.Replay(matches, then); err != nil || was != d.Verdict {
 		return "", errors.Join(err, errRecorded)
 	}
-	would, _, err := policy.Replay(matches, p)
-	return would, err
+	_, actions, err := policy.Replay(matches, p)
+	if err != nil {
+		return "", err
+	}
+	return outcomeOf(matches, actions, p), nil
+}
+
+// outcomeOf is what p answers by the actions of its matches. What is neither followed nor an own feed has no records there that could match.
+func outcomeOf(matches []policy.Match, actions []policy.Action, p policy.Policy) policy.Outcome {
+	o := policy.OutcomeAllow
+	for i, a := range actions {
+		name := feed.Origin(matches[i].Origin).Name()
+		if _, there := p.Rules[name]; a == "" || !there && name != feed.SelfTest {
+			continue
+		}
+		if o == policy.OutcomeAllow || a.Exceeds(policy.Action(o)) {
+			o = policy.Outcome(a)
+		}
+	}
+	return o
 }
 
 // recordedRule is the rule that ruleOf recorded.

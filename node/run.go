@@ -190,6 +190,18 @@ func (n *Node) Run(ctx context.Context, o RunOptions) (err error) {
 		return nil
 	})
 
+	settling, stopSettling := context.WithCancel(ctx)
+	settled := make(chan struct{})
+	go func() {
+		defer close(settled)
+		n.settleDue(settling)
+	}()
+	stops = append(stops, func() error {
+		stopSettling()
+		<-settled
+		return nil
+	})
+
 	saving, stopSaving := context.WithCancel(ctx)
 	saved := make(chan struct{})
 	go func() {

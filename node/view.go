@@ -12,6 +12,7 @@ import (
 	"hashfeed/feed/store"
 	"hashfeed/node/api"
 	"hashfeed/node/match"
+	"hashfeed/node/policy"
 )
 
 // view is one feed as this node judges it: the state of its items, and how much of it counts. It follows the store; it
@@ -189,15 +190,21 @@ func (n *Node) freeSlot(slot uint64) error {
 
 // decide makes the policy anew, after a change of the config or of the feeds here.
 func (n *Node) decide() {
+	p := n.policyUnder(n.config.Load())
+	n.policy.Store(&p)
+}
+
+// policyUnder is what a config, and the feeds here, come to.
+func (n *Node) policyUnder(c *Config) policy.Policy {
 	var own []feed.Name
 	for _, v := range *n.views.Load() {
 		if v != nil && v.own {
 			own = append(own, v.name)
 		}
 	}
-	p := n.config.Load().policyOf(own)
+	p := c.policyOf(own)
 	n.addKnown(&p)
-	n.policy.Store(&p)
+	return p
 }
 
 // catchUp applies what the store has and the view has not: all of it at first. A log goes on from where the one before was closed, so that none

@@ -36,7 +36,7 @@ func importCommand(e *env) *cli.Command {
 			&cli.StringFlag{Name: "map", Usage: "what the source's category codes mean, a table in `FILE`; a code that isn't there is refused"},
 			&cli.StringFlag{Name: "into", Usage: "the own `FEED` to list in; default private"},
 			&cli.StringFlag{Name: "harm", Usage: "must be the feed's, if given (`HARM`)"},
-			&cli.StringFlag{Name: "permission", Usage: "by which contract or mail the list may be passed on (`REFERENCE`); it is kept"},
+			&cli.StringFlag{Name: "permission", Usage: "by which contract or mail the list may be passed on (`REFERENCE`); the journal keeps it"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "change nothing: counts, facts, and a sample to look at"},
 			&cli.BoolFlag{Name: "partial", Usage: "take the good rows of a list that has wrong ones"},
 			&cli.BoolFlag{Name: "initial", Usage: "the source's first load, which may be larger than a day's additions; once a source"},
@@ -238,6 +238,9 @@ func (e *env) sayImported(c *cli.Context, done api.Imported) error {
 		return err
 	}
 	e.sayAwaits(done.Batch)
+	if done.Warning != "" {
+		fmt.Fprintf(e.stderr, "warning: %s\n", done.Warning)
+	}
 	if done.Why != "" {
 		fmt.Fprintf(e.stderr, "hashfeed: import: %s\n", done.Why)
 	}
@@ -260,6 +263,9 @@ func (e *env) printImported(done api.Imported) error {
 	line("source", "%s, rows up to %s", done.Source, done.MaxVerdict)
 	if done.Permission != "" {
 		line("permission", "%s", done.Permission)
+	}
+	if done.Journal != "" {
+		line("journal", "%s", done.Journal)
 	}
 	line("rows", "%d in %.1f s", done.Rows, done.Seconds)
 	did := map[bool]string{true: "would be ", false: ""}[done.DryRun || !done.Done && done.Why != "" && done.Held == "" && done.Batch == ""]

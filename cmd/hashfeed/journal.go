@@ -14,9 +14,9 @@ import (
 
 func journalCommand(e *env) *cli.Command {
 	return &cli.Command{
-		Name: "journal", Usage: "what this node has decided, and what people did about it",
-		Description: "Every decision but allow has a line in DIR/journal, in a chain that shows what was changed. It holds no hash that can be compared\n" +
-			"with a list, no file name and no user but the reference that the caller passed (POST /v1/scan?ref=).",
+		Name: "journal", Usage: "what this node has decided, what people did about it, and which lists were taken",
+		Description: "Every decision but allow has a line in DIR/journal, in a chain that shows what was changed, and so has every import. It holds no hash that\n" +
+			"can be compared with a list, no file name and no user but the reference that the caller passed (POST /v1/scan?ref=).",
 		Subcommands: []*cli.Command{
 			journalListCommand(e), journalShowCommand(e), journalAffectedCommand(e), journalVerifyCommand(e), journalStatsCommand(e),
 			journalQueueCommand(e), journalActCommand(e),
@@ -26,8 +26,9 @@ func journalCommand(e *env) *cli.Command {
 
 func journalListCommand(e *env) *cli.Command {
 	return &cli.Command{
-		Name: "list", Usage: "print decisions, the newest first",
+		Name: "list", Usage: "print decisions and imports, the newest first",
 		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "kind", Usage: "only one `KIND`: decision or import"},
 			&cli.StringFlag{Name: "verdict", Usage: "only `VERDICT`: block, review or log"},
 			&cli.StringFlag{Name: "ref", Usage: "only those of the caller's reference `REF`"},
 			&cli.StringFlag{Name: "hash", Usage: "only those of a file with the hash `ALG:HEX`"},
@@ -40,7 +41,13 @@ func journalListCommand(e *env) *cli.Command {
 			if err := wantArgs(c, 0, 0); err != nil {
 				return err
 			}
-			q := api.JournalQuery{Verdict: c.String("verdict"), Ref: c.String("ref"), Hash: c.String("hash"), Before: c.Uint64("before"), Limit: c.Int("limit")}
+			q := api.JournalQuery{Kind: c.String("kind"), Verdict: c.String("verdict"), Ref: c.String("ref"), Hash: c.String("hash"), Before: c.Uint64("before"), Limit: c.Int("limit")}
+			switch {
+			case q.Kind != "" && q.Kind != api.JournalDecisions && q.Kind != api.JournalImports:
+				return usagef("journal list: --kind %.20q: want %s or %s", q.Kind, api.JournalDecisions, api.JournalImports)
+			case q.Kind == api.JournalImports && (q.Verdict != "" || q.Ref != "" || q.Hash != ""):
+				return usagef("journal list: an import has no --verdict, --ref or --hash")
+			}
 			if q.Verdict != "" {
 				if _, err := journal.ParseOutcome(q.Verdict); err != nil {
 					return usagef("journal list: --%v", err)
@@ -64,26 +71,44 @@ func journalListCommand(e *env) *cli.Command {
 	}
 }
 
-// printPage prints decisions, a line each.
+// printPage prints decisions and imports, a line each, in the order of their lines in the journal.
 func (e *env) printPage(c *cli.Context, page api.JournalPage, more string) error {
-	for _, entry := range page.Entries {
-		if c.Bool("json") {
-			if err := e.printJSON(entry); err != nil {
+	imports := page.Imports
+	printImports := func(above uint64) error { // those that are newer than a line
+		for ; len(imports) > 0 && imports[0].Seq > above; imports = imports[1:] {
+			if err := e.printLine(c, imports[0], importText(imports[0])); err != nil {
 				return err
 			}
-			continue
 		}
-		if _, err := fmt.Fprintln(e.stdout, entryText(entry)); err != nil {
+		return nil
+	}
+	for _, entry := range page.Entries {
+		if err := printImports(entry.Seq); err != nil {
+			return err
+		}
+		if err := e.printLine(c, entry, entryText(entry)); err != nil {
 			return err
 		}
 	}
-	if page.More && len(page.Entries) > 0 {
+	if err := printImports(0); err != nil {
+		return err
+	}
+	if page.More {
 		if strings.Contains(more, "%d") {
-			more = fmt.Sprintf(more, page.Entries[len(page.Entries)-1].Seq)
+			more = fmt.Sprintf(more, page.Next)
 		}
 		fmt.Fprintf(e.stderr, "there are more: %s\n", more)
 	}
 	return nil
+}
+
+// printLine prints something as JSON or as text.
+func (e *env) printLine(c *cli.Context, v any, text string) error {
+	if c.Bool("json") {
+		return e.printJSON(v)
+	}
+	_, err := fmt.Fprintln(e.stdout, text)
+	return err
 }
 
 // entryText is a decision in a line.

@@ -18,8 +18,9 @@ import (
 
 func journalShowCommand(e *env) *cli.Command {
 	return &cli.Command{
-		Name: "show", Usage: "print one decision: what matched, by which rule, and what people did", ArgsUsage: "ID",
-		Description: "With --bundle a decision receipt on standard output, or in --out FILE: who has it checks it offline, with the journal's key and the\n" +
+		Name: "show", Usage: "print one decision: what matched, by which rule, and what people did; or one import", ArgsUsage: "ID",
+		Description: "Of an import: whose list it was, by which permission it was passed on, the digest of the file, and what came of it.\n" +
+			"With --bundle a decision receipt on standard output, or in --out FILE: who has it checks it offline, with the journal's key and the\n" +
 			"feeds' anchors (proof verify FILE --journal VKEY --anchor HEX,…). It discloses the hashes of the records that matched.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "bundle", Usage: "write the decision receipt"},
@@ -47,14 +48,18 @@ func journalShowCommand(e *env) *cli.Command {
 					_, err = e.stdout.Write(receipt)
 					return err
 				}
-				d, err := door.Decision(c.Context, id)
-				if err != nil {
+				page, err := door.Journal(c.Context, api.JournalQuery{ID: id})
+				switch {
+				case err != nil:
 					return err
+				case c.Bool("json"):
+					return e.printPage(c, page, "")
+				case len(page.Imports) > 0:
+					return e.printImport(page.Imports[0])
+				case len(page.Entries) > 0:
+					return e.printDecision(page.Entries[0])
 				}
-				if c.Bool("json") {
-					return e.printJSON(d)
-				}
-				return e.printDecision(d)
+				return fmt.Errorf("%s: the daemon doesn't tell of it", id)
 			})
 		},
 	}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"hashfeed/feed"
+	"hashfeed/node"
 	"hashfeed/node/api"
 	"hashfeed/node/policy"
 )
@@ -14,9 +16,11 @@ func policyTestCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "test", Usage: "replay the journal under another policy; nothing is changed", ArgsUsage: "[ORIGIN]",
 		Description: "What isn't said is as it is in force: without flags it tells what today's policy would have answered. ORIGIN is the followed feed\n" +
-			"whose rule is another, by default all that are followed. Allowed uploads were not kept: what a larger distance would find more\n" +
-			"is not counted.",
+			"whose rule is another, by default all that are followed. With --config the whole policy is another: what FILE says under [policy],\n" +
+			"[own] and [[follow]], as if the node had started with it; what the file doesn't say is the default. Allowed uploads were not\n" +
+			"kept: what a larger distance would find more is not counted.",
 		Flags: append(actionFlags(),
+			&cli.StringFlag{Name: configName, Usage: "replay under the policy of `FILE`, a hashfeed.toml that isn't in force; nothing else can be said then"},
 			&cli.StringFlag{Name: "verdicts", Usage: "trust it for these `VERDICTS`, with commas"},
 			&cli.IntFlag{Name: "max-distance", Usage: "of a neighbour by PDQ, in `BITS`"},
 			&cli.IntFlag{Name: "min-publishers", Usage: "`N` that must say the same before more than review is done"},
@@ -46,6 +50,11 @@ func policyTestCommand(e *env) *cli.Command {
 					*v.to = &n
 				}
 			}
+			if c.IsSet(configName) {
+				if r.Config, err = candidateOf(e, c); err != nil {
+					return err
+				}
+			}
 			return e.withDoor(c, func(door api.Verbs) error {
 				t, err := door.PolicyTest(c.Context, r)
 				if err != nil {
@@ -55,10 +64,39 @@ func policyTestCommand(e *env) *cli.Command {
 					return e.printJSON(t)
 				}
 				showReplay(e, t)
+				for _, w := range t.Warnings {
+					fmt.Fprintf(e.stderr, "warning: %s\n", w)
+				}
 				return nil
 			})
 		},
 	}
+}
+
+const configName = "config"
+
+// candidateOf reads the config that --config names.
+func candidateOf(e *env, c *cli.Context) (string, error) {
+	for _, other := range []string{"action", "near", "weak", "verdicts", "max-distance", "min-publishers"} {
+		if c.IsSet(other) {
+			return "", usagef("policy test: --config says the whole policy: it stands without --%s", other)
+		}
+	}
+	if c.NArg() > 0 {
+		return "", usagef("policy test: --config says the whole policy: it stands without ORIGIN")
+	}
+	dir, err := e.dir()
+	if err != nil {
+		return "", err
+	}
+	text, err := node.ReadCandidate(dir, c.String(configName))
+	if err == nil && strings.TrimSpace(text) == "" {
+		err = fmt.Errorf("%s: it is empty", c.String(configName))
+	}
+	if err != nil {
+		return "", fmt.Errorf("policy test: %w", err)
+	}
+	return text, nil
 }
 
 func actionFlags() []cli.Flag {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"hashfeed/feed"
+	"hashfeed/node/journal"
 	"hashfeed/node/policy"
 )
 
@@ -347,7 +348,8 @@ func contextWithLocal(r *http.Request, addr net.Addr) context.Context {
 }
 
 func (f *fakeNode) Journal(_ context.Context, q JournalQuery) (JournalPage, error) {
-	return JournalPage{Entries: []JournalEntry{{Decision: "01A", Seq: 7}}, More: true}, f.note("Journal", asJSON(q))
+	i := journal.Import{Run: "R", Source: "s", Permission: "contract 7", Added: 3, Overrides: map[string]int{"legal": 1}, Done: true}
+	return JournalPage{Entries: []JournalEntry{{Decision: "01A", Seq: 7}}, Imports: []JournalImport{{ID: "01B", Seq: 5, Import: i}}, More: true, Next: 5}, f.note("Journal", asJSON(q))
 }
 func (f *fakeNode) Decision(_ context.Context, id string) (JournalEntry, error) {
 	return JournalEntry{Decision: id, Seq: 7}, f.note("Decision", id)

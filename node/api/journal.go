@@ -16,7 +16,7 @@ import (
 
 // JournalVerbs are what a node's journal can be asked.
 type JournalVerbs interface {
-	// Journal is decisions, the newest first; or, with Open, the reviews that nobody has acted on, the oldest first.
+	// Journal is decisions and imports, the newest first; or the one that ID names; or, with Open, the reviews that nobody has acted on, the oldest first.
 	Journal(ctx context.Context, q JournalQuery) (JournalPage, error)
 	Decision(ctx context.Context, id string) (JournalEntry, error)
 	// DecisionReceipt is a file by which a third party checks a decision offline. It discloses the hashes of the records that matched.
@@ -29,22 +29,26 @@ type JournalVerbs interface {
 	JournalStats(ctx context.Context, since, until time.Time) (JournalStats, error)
 }
 
-// JournalQuery says which decisions are wanted; what is empty doesn't matter.
+// JournalQuery says which decisions and imports are wanted; what is empty doesn't matter.
 type JournalQuery struct {
+	ID      string // of one: then nothing else counts
+	Kind    string // JournalDecisions or JournalImports; "": both
 	Open    bool   // only reviews that nobody has acted on, the oldest first; then only Limit counts
-	Verdict string // log, review or block
+	Verdict string // log, review or block; an import has none, no Ref and no Hash
 	Ref     string // the caller's own
 	Hash    string // alg:hex
 	Since   time.Time
 	Until   time.Time
 	Before  uint64 // lines below this number: the next page
-	Limit   int    // at most journal.MaxPage, which is the default
+	Limit   int    // of both together; at most journal.MaxPage, which is the default
 }
 
 // JournalPage is a part of the journal.
 type JournalPage struct {
-	Entries []JournalEntry `json:"entries"`
-	More    bool           `json:"more"` // there are others: ask with before = the last one's seq
+	Entries []JournalEntry  `json:"entries"`        // decisions
+	Imports []JournalImport `json:"imports"`        // lists that were taken into own feeds, in the same order
+	More    bool            `json:"more"`           // there are others
+	Next    uint64          `json:"next,omitempty"` // ask with before = this number for them
 }
 
 // JournalEntry is a decision as the journal has it: `hashfeed journal show --json`. What it shares with a verdict has a verdict's names.
@@ -164,7 +168,8 @@ func (s *Server) journalRoutes() []route {
 	}
 	times := []param{{"since", "RFC 3339: from this time on"}, {"until", "RFC 3339: before this time"}}
 	return []route{
-		get("/v1/journal", "Decisions other than allow, the newest first", ok[JournalPage](), s.journal, append([]param{
+		get("/v1/journal", "Decisions other than allow, and imports, the newest first", ok[JournalPage](), s.journal, append([]param{
+			{"id", "only the decision or import of this id"}, {"kind", "decision or import; default both"},
 			{"open", "true: only reviews that nobody has acted on, the oldest first; then only limit counts"},
 			{"verdict", "log, review or block"}, {"ref", "the caller's own reference"}, {"hash", "alg:hex, of what was asked"},
 			{"before", "only lines below this seq: the next page"}, {"limit", "how many, at most and by default 1000"}}, times...)...),
@@ -191,11 +196,11 @@ func timeOf(name, text string) (time.Time, error) {
 }
 
 func (s *Server) journal(w http.ResponseWriter, r *http.Request) error {
-	get, err := query(r, "open", "verdict", "ref", "hash", "since", "until", "before", "limit")
+	get, err := query(r, "id", "kind", "open", "verdict", "ref", "hash", "since", "until", "before", "limit")
 	if err != nil {
 		return err
 	}
-	q := JournalQuery{Verdict: get("verdict"), Ref: get("ref"), Hash: get("hash")}
+	q := JournalQuery{ID: get("id"), Kind: get("kind"), Verdict: get("verdict"), Ref: get("ref"), Hash: get("hash")}
 	if q.Open, err = strconv.ParseBool(orDefault(get("open"), "false")); err != nil {
 		return malformed("open %.20q: want true or false", get("open"))
 	}
@@ -289,6 +294,8 @@ func (c *Client) Journal(ctx context.Context, q JournalQuery) (page JournalPage,
 			values.Set(name, value)
 		}
 	}
+	set("id", q.ID)
+	set("kind", q.Kind)
 	set("verdict", q.Verdict)
 	set("ref", q.Ref)
 	set("hash", q.Hash)

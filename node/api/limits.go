@@ -47,6 +47,10 @@ const (
 	// maxSmall is the size in bytes of any other body: MaxSuspended references are the longest.
 	maxSmall = 512 << 10
 
+	// maxPolicyTest is the size in bytes of a question about another policy: a config of 1 MiB as a JSON string, in which quotes and
+	// line ends take two bytes, and <, > and & six.
+	maxPolicyTest = 4 << 20
+
 	// maxHeader is the size in bytes of a request's headers, which hold a token at most.
 	maxHeader = 16 << 10
 

@@ -50,11 +50,13 @@ type Imported struct {
 	Refused    int            `json:"refused"` // wrong, or a guard doesn't let them in
 	Waiting    int            `json:"waiting"` // additions and changes that wait: for the batch before them, or because they are held
 	Held       string         `json:"held,omitempty"`
-	Batch      string         `json:"batch,omitempty"` // it awaits approval
-	Facts      map[string]int `json:"facts"`           // rows to be listed, by verdict and media: "national image"
-	Kinds      map[string]int `json:"kinds"`           // their hashes by kind
-	Notes      []RowNote      `json:"notes"`           // of the first rows that were skipped or refused
-	Sample     []SampleRow    `json:"sample"`          // some additions, drawn by lot, for somebody to look at
+	Batch      string         `json:"batch,omitempty"`   // it awaits approval
+	Journal    string         `json:"journal,omitempty"` // the id of its line in the journal; absent where nothing came of it, and with Warning
+	Warning    string         `json:"warning,omitempty"`
+	Facts      map[string]int `json:"facts"`  // rows to be listed, by verdict and media: "national image"
+	Kinds      map[string]int `json:"kinds"`  // their hashes by kind
+	Notes      []RowNote      `json:"notes"`  // of the first rows that were skipped or refused
+	Sample     []SampleRow    `json:"sample"` // some additions, drawn by lot, for somebody to look at
 	Seconds    float64        `json:"seconds"`
 }
 

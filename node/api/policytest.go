@@ -8,8 +8,11 @@ import (
 	"hashfeed/node/policy"
 )
 
-// PolicyTest asks what would have been answered under another policy: the one in force, with what is said here in its stead.
+// PolicyTest asks what would have been answered under another policy: the one in force, with what is said here in its stead, or Config's.
 type PolicyTest struct {
+	// Config is the text of a hashfeed.toml, or of its [policy], [own] and [[follow]] alone: the whole policy. It stands alone, but for Since.
+	Config string `json:"config,omitempty"`
+
 	Feed string `json:"feed,omitempty"` // a followed feed or its origin, whose rule is changed; "": all that are followed
 	Actions
 	MaxDistance   *int      `json:"max_distance,omitempty"`
@@ -34,8 +37,9 @@ type PolicyTested struct {
 	Held      int            `json:"held"`      // with a match that is held: that one never blocks
 	Block     PolicyShift    `json:"block"`
 	Review    PolicyShift    `json:"review"`
-	Samples   []PolicySample `json:"samples"` // of the decisions that would be others, the newest first
-	Note      string         `json:"note"`    // what a replay can't know
+	Samples   []PolicySample `json:"samples"`  // of the decisions that would be others, the newest first
+	Note      string         `json:"note"`     // what a replay can't know
+	Warnings  []string       `json:"warnings"` // what is hardly meant by the policy, as of config check; what is so already only for a Config
 }
 
 // PolicyShift is how many uploads more and fewer an action would meet.
@@ -72,7 +76,7 @@ type Promoted struct {
 func (s *Server) policyRoutes() []route {
 	return []route{
 		{method: http.MethodPost, path: "/v1/policy/test", scope: ScopeRead, summary: "What the journal's decisions would have been under another policy",
-			cap: maxSmall, takes: []content{jsonOf[PolicyTest]()}, gives: ok[PolicyTested](), handle: s.policyTest},
+			cap: maxPolicyTest, takes: []content{jsonOf[PolicyTest]()}, gives: ok[PolicyTested](), handle: s.policyTest},
 		{method: http.MethodPost, path: "/v1/policy/promote", scope: ScopeAdmin, summary: "Switch the actions of a followed feed",
 			cap: maxSmall, takes: []content{jsonOf[Promote]()}, gives: ok[Promoted](), handle: s.policyPromote},
 	}

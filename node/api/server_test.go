@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"hashfeed/feed"
+	"hashfeed/node/journal"
 	"hashfeed/node/policy"
 )
 
@@ -782,6 +783,10 @@ func TestVerbs(t *testing.T) {
 	must(err)
 	equal(replayed, PolicyTested{Feed: "a.example/known", Decisions: 3, Block: PolicyShift{More: 2}, Samples: []PolicySample{}})
 	did(`PolicyTest {"feed":"a.example/known","action":"block","max_distance":7}`)
+	large := strings.Repeat("\"<\n", 200_000) // a config of 600 kB, with what JSON escapes
+	_, err = c.PolicyTest(ctx, PolicyTest{Config: large})
+	must(err)
+	did("PolicyTest " + asJSON(PolicyTest{Config: large}))
 	promoted, err := c.Promote(ctx, Promote{Feed: "a.example/known", Actions: Actions{Near: "review"}})
 	must(err)
 	equal(promoted, Promoted{Feed: "a.example/known", Actions: Actions{Near: "review"}, Warnings: []string{}})
@@ -924,10 +929,11 @@ func TestVerbs(t *testing.T) {
 
 	tryLists(t, c, f, did)
 	when := time.Date(2026, 11, 29, 2, 0, 0, 5e8, time.UTC)
-	for _, q := range []JournalQuery{{}, {Open: true, Limit: 3}, {Verdict: "block", Ref: "a&b ü", Hash: md5.Text(), Since: when, Until: when, Before: 9, Limit: 2}} {
+	for _, q := range []JournalQuery{{}, {Open: true, Limit: 3}, {ID: "01KB"}, {Kind: "import"}, {Verdict: "block", Ref: "a&b ü", Hash: md5.Text(), Since: when, Until: when, Before: 9, Limit: 2}} {
 		page, err := c.Journal(ctx, q)
 		must(err)
-		equal(page.More, true)
+		equal(page, JournalPage{Entries: []JournalEntry{{Decision: "01A", Seq: 7}}, More: true, Next: 5, Imports: []JournalImport{{ID: "01B", Seq: 5,
+			Import: journal.Import{Run: "R", Source: "s", Permission: "contract 7", Added: 3, Overrides: map[string]int{"legal": 1}, Done: true}}}})
 		did("Journal " + asJSON(q))
 	}
 	decision, err := c.Decision(ctx, "01KB")

@@ -10,9 +10,12 @@
 //	decision  an answer other than allow
 //	upload    an allowed upload, kept only where the operator switched that on
 //	act       what people did about a decision
+//	import    a list that was taken into an own feed: whose, by which permission, how much; no decision, and counted nowhere
 //	counts    how many were asked in an hour, and what came of them
 //	note      what the journal itself went through: a torn line set aside, lines lost to a full disk
 //	purged    stands for a run of lines whose time was over: it carries the hash of the last, so that the chain goes on
+//
+// A program that doesn't know a kind calls its lines damaged, and leaves them where they stand: the chain goes on behind them.
 //
 // Beside them lies the file head: the number and hash of the newest line that is on disk, and the counts of the hour so far, with a MAC. It is
 // what tells that the end was cut off. A chain that was computed anew from some line on ends in another hash than the head's, and only who has
@@ -24,11 +27,18 @@
 // list; ref is the caller's own, opaque. A decision holds what judging it again under another policy takes: each match's record, kind, distance,
 // strength, verdict, holds, known-good, number of publishers and the feed's age at that time, and the rules that were in force.
 //
+// # How long a line is kept
+//
+// A decision for as long as the operator says for its verdict, an act for as long as the longest of them. Imports are never purged: a record stays listed
+// until somebody retracts it, so whoever is asked by which permission it was passed on needs the line for as long. It tells of a list and of
+// nobody, but for what the operator writes as the reference: the number of a contract, not a person's name. Counts and notes are kept, too.
+//
 // # When a line is on disk
 //
 // Lines are written by one goroutine, as many as there are at a time, and one fsync makes all of them durable. Answers don't wait for it, but
 // for those that block: they wait, at most [MaxWait], until their line is on disk. So a power cut loses at most the last second of what was
-// logged or is to be reviewed, and no block that was answered in time. The death of the process loses what hadn't been handed to the system yet, the
+// logged or is to be reviewed, and no block that was answered in time. An import waits, too, and its caller keeps what the
+// journal didn't take. The death of the process loses what hadn't been handed to the system yet, the
 // last 20 milliseconds; the counts of allowed uploads may lack the last five seconds. A line that was torn is set aside at the next start, which
 // the journal notes, and the chain goes on from the line before.
 //

@@ -156,8 +156,10 @@ func (j *Journal) add(l *Line, urgent bool) (id string, seq uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if !j.roomLocked(len(rest)) {
-		j.missed++
-		j.change(func(s *State) { s.Missed++ })
+		if l.Kind != KindImport { // whose caller keeps it
+			j.missed++
+			j.change(func(s *State) { s.Missed++ })
+		}
 		return "", 0
 	}
 	j.latest = l.Time
@@ -298,7 +300,16 @@ func (j *Journal) Counts() Counts {
 
 // Wait waits until a line is on disk, at most MaxWait: no answer fails for the journal's sake. It says whether it is.
 func (j *Journal) Wait(ctx context.Context, seq uint64) bool {
-	timer := time.NewTimer(MaxWait)
+	onDisk := j.wait(ctx, seq, MaxWait)
+	if !onDisk {
+		j.change(func(s *State) { s.Late++ })
+	}
+	return onDisk
+}
+
+// wait waits until a line is on disk, for a time at most. It doesn't wait for a disk that takes nothing.
+func (j *Journal) wait(ctx context.Context, seq uint64, most time.Duration) bool {
+	timer := time.NewTimer(most)
 	defer timer.Stop()
 	for {
 		j.mu.Lock()
@@ -316,7 +327,6 @@ func (j *Journal) Wait(ctx context.Context, seq uint64) bool {
 			case <-j.done:
 			}
 		}
-		j.change(func(s *State) { s.Late++ })
 		return false
 	}
 }

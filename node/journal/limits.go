@@ -14,6 +14,8 @@ const (
 	maxMatches = 100
 	// maxRef bounds the caller's reference, in bytes; the API takes no longer one.
 	maxRef = 256
+	// maxPermission bounds an import's permission, in bytes; the node takes no longer one.
+	maxPermission = 256
 	// maxNote bounds a verdict's note, in bytes.
 	maxNote = 200
 	// maxBacklog bounds the lines that wait to be written, in bytes: some ten thousand decisions.

@@ -21,6 +21,7 @@ const (
 	KindDecision Kind = "decision"
 	KindUpload   Kind = "upload"
 	KindAct      Kind = "act"
+	KindImport   Kind = "import"
 	KindCounts   Kind = "counts"
 	KindNote     Kind = "note"
 	KindPurged   Kind = "purged"
@@ -36,6 +37,7 @@ type Line struct {
 	Decision *Decision `json:"decision,omitempty"`
 	Upload   *Upload   `json:"upload,omitempty"`
 	Act      *Act      `json:"act,omitempty"`
+	Import   *Import   `json:"import,omitempty"`
 	Counts   *Counts   `json:"counts,omitempty"`
 	Note     *Note     `json:"note,omitempty"`
 	Purged   *Purged   `json:"purged,omitempty"`
@@ -204,8 +206,8 @@ func ParseLine(line []byte) (l Line, err error) {
 
 // check wants the member of the line's kind, and no other.
 func (l *Line) check() error {
-	members := map[Kind]bool{KindDecision: l.Decision != nil, KindUpload: l.Upload != nil, KindAct: l.Act != nil, KindCounts: l.Counts != nil,
-		KindNote: l.Note != nil, KindPurged: l.Purged != nil}
+	members := map[Kind]bool{KindDecision: l.Decision != nil, KindUpload: l.Upload != nil, KindAct: l.Act != nil, KindImport: l.Import != nil,
+		KindCounts: l.Counts != nil, KindNote: l.Note != nil, KindPurged: l.Purged != nil}
 	if !members[l.Kind] {
 		return errLine
 	}
@@ -216,6 +218,9 @@ func (l *Line) check() error {
 	}
 	if l.Purged != nil && (l.Purged.To < l.Seq || l.Purged.Lines != l.Purged.To-l.Seq+1) {
 		return errLine
+	}
+	if l.Import != nil {
+		return l.Import.check()
 	}
 	if l.Act != nil {
 		for _, a := range l.Act.Done {
@@ -253,10 +258,11 @@ func appendTail(b []byte, l *Line) ([]byte, error) {
 		Kind   Kind      `json:"kind"`
 		Upload *Upload   `json:"upload,omitempty"`
 		Act    *Act      `json:"act,omitempty"`
+		Import *Import   `json:"import,omitempty"`
 		Counts *Counts   `json:"counts,omitempty"`
 		Note   *Note     `json:"note,omitempty"`
 		Purged *Purged   `json:"purged,omitempty"`
-	}{l.Time, l.Kind, l.Upload, l.Act, l.Counts, l.Note, l.Purged}); err != nil {
+	}{l.Time, l.Kind, l.Upload, l.Act, l.Import, l.Counts, l.Note, l.Purged}); err != nil {
 		return nil, err
 	}
 	return append(b, out.Bytes()[1:out.Len()-1]...), nil

@@ -14,7 +14,7 @@ import (
 	"hashfeed/node/policy"
 )
 
-// Keep is how long lines are kept, by class. What people did is kept as long as the longest of block and review; counts and notes, which tell of
+// Keep is how long lines are kept, by class. What people did is kept as long as the longest of block and review; imports, counts and notes, which tell of
 // nobody, for ever.
 type Keep struct {
 	Block, Review, Log, Uploads time.Duration

@@ -16,9 +16,10 @@ import (
 // What is asked of the journal is read from its files, a file at a time: nothing of it stays in memory, and what is being written is never waited
 // for. Lines that are damaged are left out: Verify tells of them.
 
-// Query says which decisions are wanted, the newest first.
+// Query says which decisions and imports are wanted, the newest first.
 type Query struct {
-	Verdict      policy.Outcome // "": any
+	Kind         Kind           // KindDecision or KindImport; "": both
+	Verdict      policy.Outcome // "": any. An import has none, no Ref and no Hash
 	Ref          string         // the caller's own; "": any
 	Hash         string         // keyed, as Key.Hash makes it; "": any
 	Since, Until time.Time      // zero: no bound. Until itself is left out
@@ -69,13 +70,21 @@ func kindMark(k Kind) string { return `"kind":"` + string(k) + `"` }
 
 // Decisions are those that are asked for, with what people did about each; more tells that there are others.
 func (j *Journal) Decisions(ctx context.Context, q Query) (found []Entry, more bool, err error) {
+	q.Kind = KindDecision
+	found, _, more, err = j.List(ctx, q)
+	return found, more, err
+}
+
+// List are the decisions and the imports that are asked for, up to q.Limit of both together. What is asked with the lowest number of them as Before
+// are the next ones.
+func (j *Journal) List(ctx context.Context, q Query) (decisions []Entry, imports []Line, more bool, err error) {
 	j.Flush()
 	limit := q.Limit
 	if limit <= 0 || limit > MaxPage {
 		limit = MaxPage
 	}
 	acts := map[string][]Line{}
-	err = walk(ctx, j.o.Dir, true, []string{kindMark(KindDecision), kindMark(KindAct)}, func(line []byte) bool {
+	err = walk(ctx, j.o.Dir, true, []string{kindMark(KindDecision), kindMark(KindAct), kindMark(KindImport)}, func(line []byte) bool {
 		l, err := ParseLine(line)
 		if err != nil {
 			return true
@@ -84,24 +93,31 @@ func (j *Journal) Decisions(ctx context.Context, q Query) (found []Entry, more b
 			acts[l.Act.Of] = append(acts[l.Act.Of], l)
 			return true
 		}
-		if l.Decision == nil || !q.wants(&l) {
+		if !q.wants(&l) {
 			return q.Since.IsZero() || !l.Time.Before(q.Since)
 		}
-		if len(found) == limit {
+		if len(decisions)+len(imports) == limit {
 			more = true
 			return false
 		}
-		found = append(found, entryOf(l, line, acts[l.ID]))
+		if l.Import != nil {
+			imports = append(imports, l)
+			return true
+		}
+		decisions = append(decisions, entryOf(l, line, acts[l.ID]))
 		delete(acts, l.ID)
 		return true
 	})
-	return found, more, err
+	return decisions, imports, more, err
 }
 
 func (q *Query) wants(l *Line) bool {
 	d := l.Decision
 	switch {
-	case q.Before > 0 && l.Seq >= q.Before,
+	case d == nil && l.Import == nil,
+		q.Kind != "" && l.Kind != q.Kind,
+		q.Before > 0 && l.Seq >= q.Before,
+		d == nil && (q.Verdict != "" || q.Ref != "" || q.Hash != ""),
 		q.Verdict != "" && d.Verdict != q.Verdict,
 		q.Ref != "" && d.Ref != q.Ref,
 		q.Hash != "" && !slices.Contains(d.Hashes, q.Hash),
