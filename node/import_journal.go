@@ -77,7 +77,7 @@ func (n *Node) settleImports(ctx context.Context) error {
 		// The power may have gone between the journal's line and ours.
 		id, err := n.journal.ImportRun(ctx, p.Owed.Run)
 		if err == nil && id == "" {
-			id, err = n.journal.Imported(ctx, *p.Owed)
+			_, err = n.journal.Imported(ctx, *p.Owed)
 		}
 		if err != nil {
 			return err
