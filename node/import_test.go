@@ -487,31 +487,3 @@ func TestImportModel(t *testing.T) {
 		}
 	})
 }
-
-// BenchmarkImport takes lists of 20,000 rows; HASHFEED_BENCH_RECORDS sets another number.
-func BenchmarkImport(b *testing.B) {
-	rows := 20_000
-	if text := os.Getenv("HASHFEED_BENCH_RECORDS"); text != "" {
-		if _, err := fmt.Sscan(text, &rows); err != nil {
-			b.Fatal(err)
-		}
-	}
-	for b.Loop() {
-		b.StopTimer()
-		i := newImporter(b, filepath.Join(b.TempDir(), "node"), "")
-		var list bytes.Buffer
-		list.WriteString("id,md5,sha256,size\n")
-		for k := range rows {
-			fmt.Fprintf(&list, "%d,%s,%d\n", k, hashesOf(fmt.Sprint(k)), k+1)
-		}
-		b.StartTimer()
-		done, err := i.Import(context.Background(), api.Import{Format: "csv", Verdict: "national", Media: "image", Source: "s", Initial: true}, &list, nil)
-		if err != nil || done.Added != rows {
-			b.Fatalf("%+v %v", done, err)
-		}
-		b.StopTimer()
-		i.Close()
-		b.StartTimer()
-	}
-	b.ReportMetric(float64(rows*b.N)/b.Elapsed().Seconds(), "rows/s")
-}
