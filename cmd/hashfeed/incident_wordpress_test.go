@@ -24,7 +24,7 @@ func wordpressFiles(t *testing.T) (dir string, paths []string) {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("%s names no folder", wordpressVariable)
 		}
-		t.Skipf("%s names no folder with the packages: apt-get download wordpress && dpkg-deb -x", wordpressVariable)
+		t.Skipf("%s names no folder in which Debian's wordpress and wordpress-theme-* are unpacked (apt-get download, dpkg-deb -x)", wordpressVariable)
 	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
