@@ -68,14 +68,13 @@ func BenchmarkImport(b *testing.B) {
 			}
 			b.Run("new", func(b *testing.B) {
 				var peak int64
-				began := cpuTime()
 				var cpu time.Duration
 				for b.Loop() {
 					b.StopTimer()
 					made++
 					i := newImporter(b, dir(), "")
 					forgetPeak(b)
-					began = cpuTime()
+					began := cpuTime()
 					b.StartTimer()
 					take(b, i, true, rows)
 					b.StopTimer()
