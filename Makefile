@@ -17,6 +17,23 @@ race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 40m $(TESTFLAGS) $$($(GO) list ./... | grep -v '/node/gossip$$')
 	CGO_ENABLED=1 $(GO) test -race -cpu 1 -timeout 40m $(TESTFLAGS) ./node/gossip
 
+# test-full runs the tests that have a longer form, in that form. HARM is those of them that do harm.
+HARM = Killed|PowerCut|Fault|Flip|DiskFull|Hostile|Simul
+test-full:
+	HASHFEED_TEST=full $(GO) test -count=1 -timeout 40m -run '$(HARM)|TestDemo|TestEveryFile|TestMend|TestGuardBugs' $(TESTFLAGS) ./...
+
+# soak is test-full with ten times the harm: hours, not minutes.
+soak:
+	HASHFEED_TEST=soak $(GO) test -count=1 -timeout 6h -v -run '$(HARM)' $(TESTFLAGS) ./...
+
+# reliability does what test-full does of it, and writes the tables of docs/reliability.md.
+reliability:
+	HASHFEED_TEST=full $(GO) test -count=1 -timeout 60m -v -run '$(HARM)' $(TESTFLAGS) ./... | python3 .ci/tables docs/reliability.md
+
+# simulation plays all seeds of the networks in simulation, and writes their section of docs/reliability.md.
+simulation:
+	HASHFEED_TEST=full $(GO) test -count=1 -timeout 60m -v -run '^TestSimulation$$' $(TESTFLAGS) ./node | python3 .ci/tables docs/reliability.md
+
 fuzz:
 	@GO=$(GO) FUZZTIME=$(FUZZTIME) sh .ci/fuzz
 

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash"
 	"hash/maphash"
 	"io"
 	"io/fs"
@@ -17,6 +18,7 @@ import (
 	"hashfeed/feed"
 	"hashfeed/feed/hashlist"
 	"hashfeed/node/api"
+	"hashfeed/node/knowngood"
 	"hashfeed/node/match"
 )
 
@@ -52,6 +54,13 @@ type listImport struct {
 	taken      map[feed.Position]bool // adds of items that imports have retracted
 	overrides  map[string]int         // of what is added or revised, by reason
 	broken     error                  // why the list couldn't be read to its end
+
+	cleared   bitmap // rows whose hashes clearedBy doesn't know
+	clearedBy *knowngood.Set
+
+	mac  hash.Hash // of itemID
+	text []byte
+	pile pile // empty, to be used again
 
 	hold   bool // additions and changes wait for a release
 	runID  string

@@ -66,7 +66,9 @@ func (r *rowReader) next() (judgedRow, error) {
 		r.im.broken = fmt.Errorf("line %d: more than %d rows", row.Line, maxListRows)
 		return judgedRow{}, errStop
 	}
-	return r.im.judge(row), nil
+	j := r.im.judge(row)
+	j.n = r.n
+	return j, nil
 }
 
 // check judges every row and counts what would become of it. Its error is why nothing is taken.

@@ -27,10 +27,15 @@ func listKey(seal crypto.SealKey) [32]byte {
 // itemID is the id of the item that a source calls id, or that has a hash which it calls nothing. So the log itself is the memory of what was imported: nothing beside it can be lost, or go
 // on without it when an import is interrupted. An item can't drop a hash (WIRE §2), so one whose hashes changed goes on as its next
 // generation.
-func (n *Node) itemID(v feed.Name, source, id string, generation int) feed.ItemID {
-	mac := hmac.New(sha256.New, n.listKey[:])
-	fmt.Fprintf(mac, "%s\n%s\n%d\n%s", v, source, generation, id)
-	return feed.ItemID(mac.Sum(nil)[:16])
+func (im *listImport) itemID(id string, generation int) feed.ItemID {
+	if im.mac == nil {
+		im.mac = hmac.New(sha256.New, im.n.listKey[:]) // once: a key costs as much as an id
+	}
+	im.mac.Reset()
+	im.text = fmt.Appendf(im.text[:0], "%s\n%s\n%d\n%s", im.name, im.result.Source, generation, id)
+	im.mac.Write(im.text)
+	im.text = im.mac.Sum(im.text[:0])
+	return feed.ItemID(im.text[:16])
 }
 
 // outcomeOfRow is what becomes of a row.
@@ -49,6 +54,7 @@ const (
 // judgedRow is a row with what becomes of it.
 type judgedRow struct {
 	outcomeOfRow
+	n      int // of the row, from 1
 	row    hashlist.Row
 	draft  draft
 	why    string      // of rowRefused and rowSkipped
@@ -212,14 +218,14 @@ func (im *listImport) find(row hashlist.Row) (item uint32, found bool, next feed
 		keys = append(keys, h.Alg.String()+"\n"+h.Value)
 	}
 	for k, key := range keys {
-		free := im.n.itemID(im.name, im.result.Source, key, 0)
+		free := im.itemID(key, 0)
 		for generation := 1; im.v != nil; generation++ {
 			at, ok := im.v.state.ItemByID(free)
 			if !ok {
 				break
 			}
 			item, found = at, true
-			free = im.n.itemID(im.name, im.result.Source, key, generation)
+			free = im.itemID(key, generation)
 		}
 		if k == 0 {
 			next = free
@@ -369,7 +375,25 @@ func (im *listImport) records(j judgedRow) (list []feed.Record, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(list, r), n.vet(im.v, r, j.draft.hashes, j.draft.facts.Override)
+	return append(list, r), im.vet(j, r)
+}
+
+// vet is Node.vet of a row, for which the guard is asked once: a later pass has the same rows, since the list is sealed, and so the same hashes to add. It is
+// asked again where a list of known-good files is another one since.
+func (im *listImport) vet(j judgedRow, r feed.Record) error {
+	set := im.n.known()
+	if set != im.clearedBy {
+		im.cleared, im.clearedBy = nil, set
+	}
+	adds := j.outcomeOfRow == rowAdds || j.outcomeOfRow == rowReplaces
+	if adds && im.cleared.has(uint32(j.n)) {
+		return check(im.v, r)
+	}
+	err := im.n.vet(im.v, r, j.draft.hashes, j.draft.facts.Override)
+	if adds && err == nil {
+		im.cleared.add(uint32(j.n))
+	}
+	return err
 }
 
 // bodyOf is the newest body of an item. The bundle that it is in is kept: rows mostly come in the order in which they came before.

@@ -56,6 +56,12 @@ type pile struct {
 	held    []*feed.Item // that are retracted
 }
 
+// clear empties the pile, and keeps its room. Its records are gone: whoever signed them may have kept the slice.
+func (p *pile) clear() {
+	clear(p.rows)
+	*p = pile{records: make([]feed.Record, 0, cap(p.records)), rows: p.rows[:0]}
+}
+
 // gather judges up to rows rows into a pile of up to records records.
 func (im *listImport) gather(in *rowReader, p *pile, rows, records int) (more bool, err error) {
 	for range rows {
@@ -107,8 +113,9 @@ func (im *listImport) takeBatch(ctx context.Context, in *rowReader) (more bool, 
 	n.signing.Lock()
 	defer n.signing.Unlock()
 	clear(im.batch)
-	var p pile
-	if more, err = im.gather(in, &p, 4*importBatch, importBatch); err != nil || len(p.records) == 0 {
+	p := &im.pile
+	defer p.clear()
+	if more, err = im.gather(in, p, 4*importBatch, importBatch); err != nil || len(p.records) == 0 {
 		return more, err
 	}
 	if _, err := n.sign(ctx, im.v, p.records); err != nil {

@@ -20,6 +20,9 @@ var errSpreadsheet = errors.New("a spreadsheet has made a number of it, and its 
 // scientific reports whether a spreadsheet has written a number with an exponent, as it does with a hash that is all digits, or digits
 // with one e among them.
 func scientific(text string) bool {
+	if !strings.ContainsAny(text, "+.,") { // nearly all
+		return false
+	}
 	mantissa, exponent, ok := strings.Cut(strings.ToLower(text), "e")
 	if !ok || !strings.HasPrefix(exponent, "+") && !strings.ContainsAny(mantissa, ".,") {
 		return false
