@@ -311,8 +311,9 @@ func (n *Node) SharedCounts(ctx context.Context, name string) (api.SharedCounts,
 	now := n.now()
 	s, try := n.sharing.of(feed.Name(f.Feed))
 	answer := api.SharedCounts{Feed: f.Feed, Share: f.ShareCounts, Note: try.why, Fewest: gossip.Fewest, Weeks: []api.SharedWeek{}}
-	if f.ShareCounts && s.Since != 0 {
-		first := gossip.WeekOf(time.Unix(s.Since, 0).Add(-time.Second)).Before(-1).Begin()
+	if f.ShareCounts {
+		since := cmp.Or(s.Since, now.Unix()) // the daemon hasn't looked yet
+		first := gossip.WeekOf(time.Unix(since-1, 0)).Before(-1).Begin()
 		answer.First = &first
 	}
 	this := gossip.WeekOf(now)

@@ -34,18 +34,15 @@ func (e *env) sharedStats(c *cli.Context) error {
 
 func (e *env) printShared(s api.SharedCounts) {
 	say := func(format string, args ...any) { fmt.Fprintf(e.stdout, format+"\n", args...) }
-	switch {
-	case !s.Share:
+	if s.First == nil {
 		say("%s: nothing is shared with its publisher; share_counts = true in its [[follow]] shares what follows", s.Feed)
-	case s.First != nil:
-		say("%s: shared with its publisher since the week of %s", s.Feed, s.First.UTC().Format(time.DateOnly))
-	default:
-		say("%s: to be shared with its publisher, once the daemon runs", s.Feed)
+	} else {
+		say("%s: shared with its publisher from the week of %s on", s.Feed, s.First.UTC().Format(time.DateOnly))
 	}
 	if s.Note != "" {
 		say("the last attempt: %s", s.Note)
 	}
-	said := map[string]string{api.ShareRunning: "this week so far: would be shared", api.SharePreview: "isn't shared; would be", api.ShareWaiting: "waits for its publisher to take it",
+	said := map[string]string{api.ShareRunning: "so far; what would be shared of it", api.SharePreview: "not shared; what would be", api.ShareWaiting: "waits for its publisher to take it",
 		api.ShareMissed: "its publisher didn't take it in time"}
 	for _, w := range s.Weeks {
 		state := said[w.State]
