@@ -58,6 +58,8 @@ const (
 	shareAgain = 6 * time.Hour
 	// shareWeeks is for how many weeks back counts are made, sent and taken.
 	shareWeeks = 8
+	// shareDays is for how long the journal must keep a decision, so that its week counts it.
+	shareDays = 8
 	// keepWeeks is how many weeks are kept, both of what was sent and of what was taken: a year.
 	keepWeeks = 53
 )

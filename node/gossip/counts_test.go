@@ -293,9 +293,13 @@ func TestShare(t *testing.T) {
 		if err := ask(host, hotline, &small); err == nil || got.count() != 1 {
 			t.Errorf("nine: got %v, and it has %d", err, got.count())
 		}
-		// Who isn't a member any more is heard no more.
+		// Who isn't a member any more is heard no more, though it stays connected.
+		hotline.knows(host)
 		p.expels(host)
 		time.Sleep(5 * time.Second)
+		if !host.connected(hotline) {
+			t.Error("it isn't connected any more")
+		}
 		if err := share(); err == nil || got.count() != 1 {
 			t.Errorf("no member: got %v, and it has %d", err, got.count())
 		}
