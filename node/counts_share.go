@@ -277,6 +277,9 @@ func (n *Node) send(ctx context.Context, w *network, name feed.Name, now time.Ti
 		if week.Sent != 0 || tooOld(c.Week(), now) || now.Before(c.Week().End().Add(shareAfter+n.shareSpread(c.Week()))) {
 			continue
 		}
+		if f, err := n.followed(string(name)); err != nil || !f.ShareCounts {
+			return nil // switched off just now
+		}
 		if err := w.gossip.Share(ctx, c); err != nil {
 			try := shareTry{why: err.Error()}
 			if !errors.Is(err, gossip.ErrNotConnected) {
