@@ -296,8 +296,9 @@ func (r restOf) Read([]byte) (int, error) {
 	return 0, err
 }
 
-// notBackedUp are the folders and files of DIR that the store's part covers, or that are made anew.
-var notBackedUp = map[string]bool{"store": true, "heads": true, "charters": true, "index": true, "hashfeed.sock": true, "hashfeed.sock.path": true}
+// notBackedUp are the folders and files of DIR that the store's part covers, or that are made anew; and what was shared with publishers: a restored
+// journal is not the one that was counted.
+var notBackedUp = map[string]bool{"store": true, "heads": true, "charters": true, "index": true, "shared": true, "hashfeed.sock": true, "hashfeed.sock.path": true}
 
 // backupFiles writes all other files under DIR.
 func backupFiles(ctx context.Context, dir layout, out *tar.Writer) error {

@@ -59,6 +59,16 @@ func (c *fileCheck) run() {
 	if _, err := readJSONLines(c.dir.known(), maxKnownFile, knownGood.check); err != nil {
 		c.damaged("knowngood", c.dir.known(), err, "the node doesn't start", "delete the file and add the files anew: hashfeed knowngood add")
 	}
+	if _, err := openSharing(c.dir.shared()); err != nil {
+		c.damaged("counts", c.dir.shared(), err, "what was shared with publishers isn't known, and begins anew with the next week", "delete the file")
+	}
+	weeks, _ := os.ReadDir(c.dir.countsDir())
+	for _, week := range weeks {
+		path := filepath.Join(c.dir.countsDir(), week.Name())
+		if _, err := readJSONLines(path, maxCountsFile, takenCounts.check); err != nil {
+			c.damaged("counts", path, err, "what members shared of that week can't be shown", "delete the file, or restore it from a backup")
+		}
+	}
 	for _, path := range c.config.KnownGood.Bloom {
 		if _, err := knowngood.OpenBloom(c.dir.bloom(path)); err != nil {
 			c.damaged("knowngood", c.dir.bloom(path), err, "the node doesn't start", "fetch the filter again, or take it out of [knowngood] bloom")

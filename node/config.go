@@ -111,6 +111,10 @@ type Own struct {
 
 	// MaxSquare is as Follow.MaxSquare.
 	MaxSquare int `toml:"max_distance_photodna" json:"max_distance_photodna"`
+
+	// TakeCounts takes what members share of what came of matches of own feeds, by the week, and keeps it for a year (hashfeed feed counts).
+	// Default false: it is refused. Members share only if they have switched it on, too (Follow.ShareCounts).
+	TakeCounts bool `toml:"take_counts" json:"take_counts"`
 }
 
 // Judging is what holds for all feeds.
@@ -187,6 +191,12 @@ type Follow struct {
 
 	// Required makes /readyz fail while the feed is past its hard maxage. Default false.
 	Required bool `toml:"required" json:"required"`
+
+	// ShareCounts tells the feed's publisher, and nobody else, what came of each week's matches of it: how many uploads matched, how, and what people
+	// did about them. Default false. No number below 10 is told, and nothing of a single upload or record; a feed that lists one picture still
+	// makes one of its counts about that picture. Look first: hashfeed journal stats --shared FEED. The first week that is told is the
+	// first that begins after it was switched on.
+	ShareCounts bool `toml:"share_counts" json:"share_counts"`
 }
 
 // Bytes is a size, written like "256 MiB".

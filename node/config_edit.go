@@ -111,6 +111,9 @@ func (f Follow) fields() []field {
 	if f.Required {
 		fields = append(fields, field{"required", "true"})
 	}
+	if f.ShareCounts {
+		fields = append(fields, field{"share_counts", "true"})
+	}
 	return fields
 }
 
@@ -303,6 +306,7 @@ presence = "open"
 # action_near = "block"    # a pdq or photodna neighbour
 # action_weak = "block"    # md5 or sha1 alone
 # max_distance_photodna = 0  # of a photodna neighbour, a sum of squares: 0 only equal ones, 40000 as others do
+# take_counts = false      # true: members may share what came of matches of our feeds, and feed counts shows it
 
 # [policy]
 # min_publishers = 1       # how many must list or endorse the same before more than review is done
@@ -349,6 +353,8 @@ presence = "open"
 # max_distance_photodna = 0  # of a photodna neighbour, a sum of squares: 0 only equal ones, 40000 as others do
 # on_stale = "keep"        # when nothing is heard: keep exact baseline matches, or review all
 # required = false         # true: /readyz fails when the feed is past its hard maxage
+# share_counts = false     # true: its publisher is told each week how many uploads matched, never a number below 10;
+#                          # look first: hashfeed journal stats --shared FEED
 
 # Who is told of what happens here; as many as there are desks, each by url or by command:
 # [[notify]]

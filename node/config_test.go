@@ -46,6 +46,7 @@ action = "review"
 action_near = "log"
 action_weak = "block"
 max_distance_photodna = 100_000
+take_counts = true
 [policy]
 min_publishers = 2
 breaker = 7
@@ -72,6 +73,7 @@ max_distance = 0
 max_distance_photodna = 40000
 on_stale = "review"
 required = true
+share_counts = true
 [[follow]]
 feed = "interpol.example/known"
 anchor = "` + testAnchor + `"
@@ -106,7 +108,7 @@ func TestParseConfig(t *testing.T) {
 		Name: "host.example", Role: "host", Listen: []string{"/ip4/0.0.0.0/tcp/4480", "/ip4/0.0.0.0/udp/4480/quic-v1"},
 		API: "127.0.0.1:8480", APIHosts: []string{"api.host.example"}, LogLevel: "debug", Presence: "hidden",
 		Limits: Limits{Memory: 1 << 30, Reserve: 1 << 20, Connections: 7, Streams: 8, Requests: 9, ScanBytes: 10 << 20, DecodeBytes: 1 << 20, Pixels: 1000},
-		Own:    Own{policy.Review, policy.Log, policy.Block, 100_000},
+		Own:    Own{policy.Review, policy.Log, policy.Block, 100_000, true},
 		Policy: Judging{2, 7}, Monitor: Monitor{"127.0.0.1:8481", []string{"known"}},
 		KnownGood: KnownGood{[]string{"/var/lib/f.bloom", "g.bloom"}, 0},
 		Journal:   Keeping{400, 90, 30, true, 7},
@@ -115,7 +117,7 @@ func TestParseConfig(t *testing.T) {
 		Follow: []Follow{
 			{Feed: "eokm.example/known", Anchor: testAnchor, Peer: testPeer, Addresses: []string{"/dns4/eokm.example/tcp/4480"}, Harm: "csam",
 				Verdicts: []string{"baseline", "national"}, Action: policy.Block, ActionNear: policy.Review, ActionWeak: policy.Log, MaxDistance: 0, MaxSquare: 40_000,
-				OnStale: policy.ReviewIfStale, Required: true},
+				OnStale: policy.ReviewIfStale, Required: true, ShareCounts: true},
 			{Feed: "interpol.example/known", Anchor: testAnchor, Verdicts: []string{"baseline"}, Action: policy.Log, ActionNear: policy.Log,
 				ActionWeak: policy.Log, MaxDistance: 31, OnStale: policy.Keep},
 		},

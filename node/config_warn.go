@@ -38,6 +38,12 @@ func (c *Config) Warnings(charter func(Follow) feed.Use) []string {
 		if f.ActionNear.Exceeds(f.Action) {
 			about("action_near is %s, and action for the very same picture only %s", f.ActionNear, f.Action)
 		}
+		if f.ShareCounts && f.Peer == "" {
+			about("share_counts is set, and peer doesn't say who its publisher is: nothing is shared")
+		}
+		if k := c.Journal; f.ShareCounts && min(k.Block, k.Review, k.Log) < shareDays {
+			about("share_counts is set, and the journal forgets within %d days: a week is counted when it is over, and what is gone by then isn't", shareDays)
+		}
 		if f.ActionWeak.Exceeds(f.Action) {
 			about("action_weak is %s, and action only %s: md5 and sha1 can be forged", f.ActionWeak, f.Action)
 		}

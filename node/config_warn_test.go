@@ -30,6 +30,9 @@ func TestConfigWarnings(t *testing.T) {
 		{"no neighbour", func(_ *Config, f *Follow) { f.Action, f.ActionNear, f.MaxDistance = policy.Block, policy.Block, 0 }, feed.UseMatch, "no neighbour counts"},
 		{"near is harsher", func(_ *Config, f *Follow) { f.Action, f.ActionNear = policy.Review, policy.Block }, feed.UseMatch, "action_near is block"},
 		{"weak is harsher", func(_ *Config, f *Follow) { f.ActionWeak = policy.Review }, feed.UseMatch, "can be forged"},
+		{"shared with nobody", func(_ *Config, f *Follow) { f.ShareCounts = true }, feed.UseMatch, "nothing is shared"},
+		{"shared, and forgotten before", func(c *Config, f *Follow) { f.ShareCounts, f.Peer, c.Journal.Log = true, testPeer, 7 }, feed.UseMatch, "forgets within 8 days"},
+		{"shared with its publisher", func(_ *Config, f *Follow) { f.ShareCounts, f.Peer = true, testPeer }, feed.UseMatch, ""},
 		{"more publishers than there are", func(c *Config, _ *Follow) { c.Policy.MinPublishers = 2 }, feed.UseMatch, "min_publishers is 2, and feeds of 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hashfeed/feed"
+	"hashfeed/node/gossip"
 )
 
 // layout names the files under DIR. Nothing else may be stored there.
@@ -73,6 +74,13 @@ func (d layout) reports(name feed.Name) string {
 
 // doubts is what this node has seen wrong with records: what matched too much, or a file that isn't the record's.
 func (d layout) doubts() string { return filepath.Join(string(d), "doubts") }
+
+// counts is what members have shared of a week of an own feed; shared is what this node shares with the publishers of others.
+func (d layout) countsDir() string { return filepath.Join(string(d), "counts") }
+func (d layout) counts(name feed.Name, week gossip.Week) string {
+	return filepath.Join(d.countsDir(), strings.ReplaceAll(string(name), "/", "_")+"-"+week.String())
+}
+func (d layout) shared() string { return filepath.Join(string(d), "shared") }
 
 // imports is the folder of lists that are being imported, or held, and of pastImports: what was taken from whom.
 func (d layout) imports() string     { return filepath.Join(string(d), "imports") }

@@ -1,5 +1,7 @@
 package node
 
+import "hashfeed/feed"
+
 const (
 	// maxFeeds bounds the feeds of a node: a match.ID has 8 bits for them. There are some fifty hotlines in the world.
 	maxFeeds = 256
@@ -43,6 +45,10 @@ const (
 	maxDoubts = 1000
 	// maxDoubtFile bounds their file, in bytes: lines of 520.
 	maxDoubtFile = maxDoubts * 640
+	// maxCountsFile bounds a file of what members have shared of a week, in bytes: lines of 1,000.
+	maxCountsFile = feed.MaxMembers * 1100
+	// maxSharedFile bounds the file of what this node shares, in bytes: maxFeeds feeds of keepWeeks weeks, of 1,000 each.
+	maxSharedFile = maxFeeds * (keepWeeks + 1) * 1100
 	// maxWithdrawn is how many withdrawals of a log are kept: whom older ones might free, later heads have freed since.
 	maxWithdrawn = 100
 	// maxWithdrawnFile bounds their file, in bytes: notes of a hundred bytes and seven lines.

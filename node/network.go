@@ -36,7 +36,7 @@ func (n *Node) join(listen []string) (*network, error) {
 		Key: n.keys.node, Name: config.Name, Witness: n.keys.witness, Version: Version, Listen: listen, Hidden: config.Presence == "hidden",
 		Store: carried{n.store}, Roll: n.roll, Now: n.now, Logger: n.log, Registerer: n.registry,
 		Limits:   gossip.Limits{Connections: config.Limits.Connections, Streams: config.Limits.Streams},
-		OnReport: n.takeReport, OnEvidence: n.keepEvidence, OnBranch: n.branchSeen, Evidence: n.frozenBy, OnReceipt: n.receiptCame, OnBody: n.bodyCame,
+		OnReport: n.takeReport, OnCounts: n.takeCounts, OnEvidence: n.keepEvidence, OnBranch: n.branchSeen, Evidence: n.frozenBy, OnReceipt: n.receiptCame, OnBody: n.bodyCame,
 	}
 	if n.simulate != nil {
 		n.simulate(&options)

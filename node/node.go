@@ -108,6 +108,9 @@ type Node struct {
 	testing  sync.Mutex                // of the self-test: one at a time
 	passed   atomic.Int64              // when it last passed, Unix seconds
 
+	sharing  *sharing
+	counting sync.Mutex // of whoever writes what members have shared
+
 	// importing is held while a list is imported, and while the file of imports is written; listKey makes the ids of its items.
 	importing sync.Mutex
 	owed      atomic.Int64 // imports that the journal hasn't got yet
@@ -157,6 +160,9 @@ func Open(dir string, o Options) (_ *Node, err error) {
 	}
 	n.seal = seal.Sealer()
 	n.doubts = openDoubts(n.dir.doubts(), n.unix())
+	if n.sharing, err = openSharing(n.dir.shared()); err != nil {
+		n.log.Error("what was shared with publishers isn't known any more, and begins anew", "err", err)
+	}
 	n.listKey = listKey(seal)
 	var snapshot *loading
 	if !o.Rebuild {

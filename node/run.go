@@ -202,6 +202,18 @@ func (n *Node) Run(ctx context.Context, o RunOptions) (err error) {
 		return nil
 	})
 
+	sharing, stopSharing := context.WithCancel(ctx)
+	shared := make(chan struct{})
+	go func() {
+		defer close(shared)
+		n.shareCounts(sharing)
+	}()
+	stops = append(stops, func() error {
+		stopSharing()
+		<-shared
+		return nil
+	})
+
 	saving, stopSaving := context.WithCancel(ctx)
 	saved := make(chan struct{})
 	go func() {

@@ -11,7 +11,7 @@ func feedCommand(e *env) *cli.Command {
 		Subcommands: []*cli.Command{
 			feedCreateCommand(e), feedListCommand(e), feedShowCommand(e), feedLogCommand(e),
 			feedProveCommand(e), feedMirrorCommand(e), feedVerifyCommand(e), feedCharterCommand(e),
-			feedReceiptsCommand(e), feedRecoverCommand(e),
+			feedReceiptsCommand(e), feedCountsCommand(e), feedRecoverCommand(e),
 		},
 	}
 }

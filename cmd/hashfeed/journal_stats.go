@@ -16,16 +16,21 @@ func journalStatsCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "stats", Usage: "count what was decided and allowed, and what people found false",
 		Description: "Counts outlive the decisions that they count. The error rate is how many of the decisions that people acted on they found false\n" +
-			"(journal act --false). Test records are counted by themselves.",
+			"(journal act --false). Test records are counted by themselves.\n" +
+			"--shared FEED prints what its publisher was told of that, or would be if share_counts were set in its [[follow]].",
 		Flags: []cli.Flag{
 			sinceFlag(), untilFlag(),
 			&cli.StringFlag{Name: "by", Usage: "a line for each `day` or hour, too"},
 			&cli.BoolFlag{Name: "dsa", Usage: "print the figures for a DSA transparency report, as CSV: a row a category"},
+			&cli.StringFlag{Name: "shared", Usage: "print what is, or would be, shared with the publisher of `FEED`, and nothing else"},
 			passphraseFlag(), jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			if err := wantArgs(c, 0, 0); err != nil {
 				return err
+			}
+			if c.IsSet("shared") {
+				return e.sharedStats(c)
 			}
 			by := c.String("by")
 			if by != "" && by != "day" && by != "hour" {

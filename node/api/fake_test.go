@@ -67,6 +67,12 @@ func (f *fakeNode) PublishCharter(_ context.Context, r PublishCharter) (Publishe
 func (f *fakeNode) Receipts(_ context.Context, name string, pending bool) (Receipts, error) {
 	return Receipts{Origin: "a.example/known/1", Members: []Receipt{{Name: "b.example"}}}, f.note("Receipts", name, pending)
 }
+func (f *fakeNode) FeedCounts(_ context.Context, name string) (FeedCounts, error) {
+	return FeedCounts{Feed: "a.example/known", Weeks: []WeekCounts{{Week: "2026-W48", Members: 3}}}, f.note("FeedCounts", name)
+}
+func (f *fakeNode) SharedCounts(_ context.Context, name string) (SharedCounts, error) {
+	return SharedCounts{Feed: "b.example/known", Weeks: []SharedWeek{{State: ShareSent}}}, f.note("SharedCounts", name)
+}
 func (f *fakeNode) Recover(_ context.Context, name string) (Recovered, error) {
 	return Recovered{Origin: "a.example/known/1", Had: 1, Size: 3}, f.note("Recover", name)
 }

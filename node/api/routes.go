@@ -130,6 +130,6 @@ func (s *Server) table() []route {
 		get("/readyz", scopeNone, "Whether it answers well; 503 with the reason if not", bytesOf(textType, "ok"), s.readyz),
 		get("/metrics", ScopeRead, "Counters, for Prometheus", bytesOf(textType, "the text format of Prometheus"), s.showMetrics),
 		get("/openapi.json", scopeAny, "This description", bytesOf(jsonType, "OpenAPI 3.1"), s.openAPI),
-	}, slices.Concat(s.federationRoutes(), s.charterRoutes(), s.receiptRoutes(), s.batchRoutes(), s.careRoutes(), s.explainRoutes(), s.policyRoutes(), s.retractionRoutes(),
+	}, slices.Concat(s.federationRoutes(), s.charterRoutes(), s.receiptRoutes(), s.countRoutes(), s.batchRoutes(), s.careRoutes(), s.explainRoutes(), s.policyRoutes(), s.retractionRoutes(),
 		s.eventRoutes(), s.selfTestRoutes(), s.listRoutes(), s.knownRoutes(), s.journalRoutes())...)
 }

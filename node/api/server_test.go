@@ -59,6 +59,8 @@ var samples = map[string]struct{ path, contentType, body string }{
 	"POST /v1/charter/publish":                            {"/v1/charter/publish", "application/json", `{"file":"text"}`},
 	"GET /v1/feeds/{pub}/{feed}/{log}/receipts":           {"/v1/feeds/a/b/1/receipts?pending=true", "", ""},
 	"POST /v1/feeds/{pub}/{feed}/{log}/recover":           {"/v1/feeds/a/b/1/recover", "", ""},
+	"GET /v1/feeds/{pub}/{feed}/{log}/counts":             {"/v1/feeds/a/b/1/counts", "", ""},
+	"GET /v1/feeds/{pub}/{feed}/{log}/shared":             {"/v1/feeds/a/b/1/shared", "", ""},
 	"POST /v1/explain":                                    {"/v1/explain", "application/json", `{"ref":"a.example/known/1#7"}`},
 	"POST /v1/policy/test":                                {"/v1/policy/test", "application/json", `{"feed":"a.example/known","action":"block"}`},
 	"POST /v1/policy/promote":                             {"/v1/policy/promote", "application/json", `{"feed":"a.example/known","action":"block"}`},
@@ -909,6 +911,14 @@ func TestVerbs(t *testing.T) {
 	must(err)
 	equal(receipts.Members[0].Name, "b.example")
 	did("Receipts a.example/known/1 true")
+	counts, err := c.FeedCounts(ctx, "known")
+	must(err)
+	equal(counts.Weeks, []WeekCounts{{Week: "2026-W48", Members: 3}})
+	did("FeedCounts a.example/known/1")
+	shared, err := c.SharedCounts(ctx, "b.example/known/1")
+	must(err)
+	equal(shared.Weeks[0].State, ShareSent)
+	did("SharedCounts b.example/known/1")
 	recovered, err := c.Recover(ctx, "a.example/known/1")
 	must(err)
 	equal(recovered.Size, 3)

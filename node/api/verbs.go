@@ -107,6 +107,7 @@ type Verbs interface {
 
 	ListVerbs
 	JournalVerbs
+	CountVerbs
 }
 
 // Identity is who a node is: `hashfeed id --json`.

@@ -27,6 +27,8 @@
 //	/hashfeed/tiles/1     {1: origin, 2: size, 3: paths} → for each uint32 length || bytes, or 0xFFFFFFFF
 //	/hashfeed/cosign/1    {1: origin, 2: size, 3: line} → the end of the stream: it is stored
 //	/hashfeed/report/1    {1: "dispute", 2: [origin, index, leaf], 3: reason} → {1: ticket}
+//	                      or {1: "counts", 2: "pub/feed", 3: week, 4: [[verdict, kind, action, count]…], 5: [[outcome, count]…]} → the end of
+//	                      the stream: they are stored
 //	/hashfeed/evidence/1  {1: "pub/feed", 2: evidence} → the end of the stream
 //
 // A frame is a uint32, big-endian, of how many bytes follow, and deterministic CBOR: notes are byte strings, names, origins, paths and

@@ -16,7 +16,7 @@ const (
 	maxAsk     = 4 << 10   // head/1 and tiles/1: 64 paths
 	maxReply   = 1 << 20   // head/1: 32 charters of 8 KiB, a roster of 4,096 members at 80 bytes, suspensions in what is left
 	maxCosign  = 2 << 10   // an origin and a line
-	maxReport  = 2 << 10   // a reference and a reason
+	maxReport  = 2 << 10   // a reference and a reason; counts take 700
 	maxProven  = feed.MaxEvidence + 1<<10
 	maxRecord  = 1200 // a signed peer record: eight addresses, and hello must hold it
 	maxVersion = 64   // a version is for people to read
@@ -65,6 +65,8 @@ const (
 	messageBurst = 400
 	proofRate    = time.Minute // between two pieces of evidence, each up to 1 MiB to verify
 	proofBurst   = 3
+	countsRate   = time.Minute // between two counts of weeks, each of which writes a file
+	countsBurst  = 16          // two months of two feeds, after a long absence
 )
 
 // Times.

@@ -32,6 +32,7 @@ type link struct {
 
 	rate   *rate.Limiter // of what it sends
 	proofs *rate.Limiter
+	counts *rate.Limiter
 
 	mu      sync.Mutex
 	hello   *hello         // theirs; nil: not heard yet
@@ -87,7 +88,8 @@ func (n *Network) syncLink(p peer.ID) *link {
 	switch {
 	case up && l == nil:
 		l = &link{n: n, peer: p, wake: make(chan struct{}, 1), claims: map[feed.Origin]claim{}, knows: map[feed.Origin]known{}, told: map[feed.Digest]bool{}, debts: newDebts(),
-			rate: rate.NewLimiter(messageRate, messageBurst), proofs: rate.NewLimiter(rate.Every(proofRate), proofBurst)}
+			rate: rate.NewLimiter(messageRate, messageBurst), proofs: rate.NewLimiter(rate.Every(proofRate), proofBurst),
+			counts: rate.NewLimiter(rate.Every(countsRate), countsBurst)}
 		l.ctx, l.end = context.WithCancel(n.ctx)
 		n.links[p] = l
 		n.metrics.links.Set(float64(len(n.links)))

@@ -44,6 +44,7 @@ var parsers = map[string]struct {
 	"FuzzReporting":   {maxReport, anyOf(parseReporting)},
 	"FuzzTicketReply": {maxReport, anyOf(parseTicketReply)},
 	"FuzzProven":      {maxProven, anyOf(parseProven)},
+	"FuzzParseCounts": {maxReport, anyOf(parseCounting)},
 }
 
 func anyOf[M any](parse func([]byte) (*M, error)) func([]byte) (any, error) {
@@ -89,6 +90,8 @@ func samples(t testing.TB) map[string][]any {
 		"FuzzReporting":   {&reporting{Kind: "dispute", Ref: subject{Origin: "hotline.example/known/1", Index: 17, Leaf: feed.Digest{2}}, Reason: feed.FalsePositive}},
 		"FuzzTicketReply": {&ticketReply{Ticket: feed.Ticket{1, 2, 3}}},
 		"FuzzProven":      {&proven{Feed: "hotline.example/known", Data: []byte("hashfeed-evidence/v1\nkind head\n")}},
+		"FuzzParseCounts": {sampleCounts(t, nil, nil), sampleCounts(t, map[Cell]uint64{{feed.Baseline, Exact, Blocked}: 340, {feed.National, Near, Reviewed}: 10},
+			map[Outcome]uint64{Refused: 310, False: 12}), sampleCounts(t, everyCell(maxCount), everyOutcome(maxCount))},
 	}
 }
 
@@ -472,6 +475,7 @@ func FuzzCosigning(f *testing.F)   { fuzzParser(f, "FuzzCosigning") }
 func FuzzReporting(f *testing.F)   { fuzzParser(f, "FuzzReporting") }
 func FuzzTicketReply(f *testing.F) { fuzzParser(f, "FuzzTicketReply") }
 func FuzzProven(f *testing.F)      { fuzzParser(f, "FuzzProven") }
+func FuzzParseCounts(f *testing.F) { fuzzParser(f, "FuzzParseCounts") }
 
 // The seed corpora are the samples; -update writes them.
 func TestCorpora(t *testing.T) {

@@ -48,6 +48,9 @@ type Options struct {
 	// OnReport is asked for a ticket when a member disputes a record of an own feed; the record and the reporter's right to read it
 	// were checked. An error refuses the report. nil refuses all.
 	OnReport func(ctx context.Context, r Report) (feed.Ticket, error)
+	// OnCounts takes the counts of a week that a member shares of an own feed, durably; its right to read the feed was checked. An error refuses
+	// them. nil refuses all.
+	OnCounts func(peer string, counts Counts) error
 	// OnEvidence is told once a run of each feed that has contradicted itself. It must not block. Until then this package has only
 	// stopped adopting heads of that feed; what freezing means beyond, the node decides.
 	OnEvidence func(feed.Evidence)

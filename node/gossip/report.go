@@ -70,6 +70,9 @@ func (n *Network) answerReport(ctx context.Context, p peer.ID, s network.Stream)
 	if err != nil {
 		return err
 	}
+	if isCounting(data) {
+		return n.answerCounts(ctx, p, s, data)
+	}
 	m, err := parseReporting(data)
 	if err != nil {
 		return err

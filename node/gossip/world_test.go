@@ -3,6 +3,7 @@ package gossip
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -112,6 +113,7 @@ type testNode struct {
 	held     map[feed.Origin][]feed.ItemID // what OnBranch was told, under rollMu
 	bodies   atomic.Int32
 	onReport func(context.Context, Report) (feed.Ticket, error)
+	onCounts atomic.Pointer[taken] // nil: none are taken
 	pub      *publisher
 }
 
@@ -190,6 +192,12 @@ func (n *testNode) start() *testNode {
 	net, err := New(Options{Key: n.key, Name: n.name, Witness: n.witness, Version: "test", Listen: []string{n.addr()}, Hidden: n.hidden,
 		Store: n.store, Roll: n.getRoll, Now: n.now, Logger: slog.New(n.log),
 		OnReport: func(ctx context.Context, r Report) (feed.Ticket, error) { return n.onReport(ctx, r) },
+		OnCounts: func(peer string, c Counts) error {
+			if t := n.onCounts.Load(); t != nil {
+				return t.take(peer, c)
+			}
+			return errors.New("not wanted")
+		},
 		OnEvidence: func(ev feed.Evidence) {
 			n.evidence.Add(1)
 			n.kept.Store(&ev)
