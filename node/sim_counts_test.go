@@ -121,7 +121,7 @@ func TestCountsReachThePublisher(t *testing.T) {
 		look()
 		want("it isn't asked again at once", taken(), "")
 		for _, n := range []*simNode{one, two} { // six hours of pings are half a minute of work
-			if _, try := n.node.sharing.of(name); try.next.Sub(time.Now()) <= shareAgain-time.Minute || try.next.Sub(time.Now()) > shareAgain || try.why == "" {
+			if _, try := n.node.sharing.of(name); time.Until(try.next) <= shareAgain-time.Minute || time.Until(try.next) > shareAgain || try.why == "" {
 				t.Errorf("%s is to try again at %v, for %q", n.name, try.next, try.why)
 			}
 			n.node.sharing.tried(name, shareTry{why: "past", next: time.Now()})
