@@ -44,10 +44,7 @@ func benchList(b *testing.B, format string, rows int) string {
 // BenchmarkImport takes a list of HASHFEED_BENCH_RECORDS rows (default 20,000) into a new feed, and then once more, which appends nothing. peak-MB is the
 // most memory that the process had meanwhile, mapped files and the match tables included. Run with -benchtime 1x for many rows.
 func BenchmarkImport(b *testing.B) {
-	rows := 20_000
-	if n, err := strconv.Atoi(os.Getenv("HASHFEED_BENCH_RECORDS")); err == nil {
-		rows = n
-	}
+	rows := benchRecords(20_000)
 	for _, format := range []string{"csv", "jsonl"} {
 		b.Run(format, func(b *testing.B) {
 			list, nodes := benchList(b, format, rows), b.TempDir()

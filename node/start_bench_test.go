@@ -13,6 +13,14 @@ import (
 	"hashfeed/node/api"
 )
 
+// benchRecords is how many records or rows a benchmark has: HASHFEED_BENCH_RECORDS, or as many as usual.
+func benchRecords(usual int) int {
+	if n, err := strconv.Atoi(os.Getenv("HASHFEED_BENCH_RECORDS")); err == nil {
+		return n
+	}
+	return usual
+}
+
 // startDir is the directory of a node that has been closed, and lists that many records, each with a sha256 and a pdq. With HASHFEED_BENCH_DIR it
 // is kept.
 func startDir(b *testing.B, records int) string {
@@ -50,10 +58,7 @@ func startDir(b *testing.B, records int) string {
 // BenchmarkStart is how long it takes to open a node of many records (HASHFEED_BENCH_RECORDS, default 100,000), each with a sha256 and a pdq:
 // by the snapshot, and by the log. Run with -benchtime 1x or 5x. The first start of a process takes longer than others: only it has no memory yet.
 func BenchmarkStart(b *testing.B) {
-	records := 100_000
-	if n, err := strconv.Atoi(os.Getenv("HASHFEED_BENCH_RECORDS")); err == nil {
-		records = n
-	}
+	records := benchRecords(100_000)
 	dir := startDir(b, records)
 	for _, c := range []struct {
 		source  string

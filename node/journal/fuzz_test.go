@@ -26,7 +26,7 @@ func FuzzParseLine(f *testing.F) {
 		}
 		rest, err := tail(&l)
 		if err != nil {
-			t.Skip() // a time beyond year 9999, which no clock has
+			t.Fatalf("it can't be written again: %v", err)
 		}
 		again := appendLine(nil, l.Seq, prev, l.ID, rest)
 		if m, err := ParseLine(again[:len(again)-1]); err != nil || m.Seq != l.Seq || m.Kind != l.Kind {
@@ -41,9 +41,7 @@ func FuzzParseLine(f *testing.F) {
 // FuzzOpen gives a folder any bytes for lines and for a head: it opens, says what is wrong, takes a decision, and finds it.
 func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, lines, head []byte) {
-		if len(lines) > 1<<16 || len(head) > 1<<14 {
-			t.Skip()
-		}
+		lines, head = lines[:min(len(lines), 1<<16)], head[:min(len(head), 1<<14)] // more tells nothing new
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, fileName(1)), lines, 0o600); err != nil {
 			t.Fatal(err)

@@ -253,17 +253,10 @@ func appendTail(b []byte, l *Line) ([]byte, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(struct {
-		Time   time.Time `json:"time"`
-		Kind   Kind      `json:"kind"`
-		Upload *Upload   `json:"upload,omitempty"`
-		Act    *Act      `json:"act,omitempty"`
-		Import *Import   `json:"import,omitempty"`
-		Counts *Counts   `json:"counts,omitempty"`
-		Note   *Note     `json:"note,omitempty"`
-		Purged *Purged   `json:"purged,omitempty"`
-	}{l.Time, l.Kind, l.Upload, l.Act, l.Import, l.Counts, l.Note, l.Purged}); err != nil {
+	rest := *l
+	rest.Seq, rest.Prev, rest.ID = 0, "", ""
+	if err := e.Encode(rest); err != nil {
 		return nil, err
 	}
-	return append(b, out.Bytes()[1:out.Len()-1]...), nil
+	return append(b, out.Bytes()[len(seqMark+"0"+prevMark+`",`):out.Len()-1]...), nil
 }
