@@ -133,7 +133,7 @@ func (n *Node) guardKnownGood(hashes []feed.Hash, override uint8) error {
 		return nil
 	}
 	if alg, source, ok := n.findKnown(hashes); ok {
-		return refused("known good: by its %s, %s; nobody should list it. --override-known-good reviewed, legal or test does, and the reason stands in the record",
+		return refused("known good: by its %s, %s; nobody should list it. publish and revise do with --override-known-good reviewed, legal or test, and the reason stands in the record",
 			alg, source)
 	}
 	return nil
