@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/BurntSushi/toml"
-
 	"hashfeed/node/api"
 )
 
@@ -33,16 +31,11 @@ func ReadCandidate(dir, path string) (text string, err error) {
 
 // parseCandidate parses and checks a candidate for the node whose config is mine.
 func parseCandidate(name string, text []byte, mine Config) (Config, error) {
-	if len(text) > maxConfig {
-		return Config{}, fmt.Errorf("read config: %s is larger than %d bytes", name, maxConfig)
+	role, err := roleIn(name, text)
+	if err != nil {
+		return Config{}, err
 	}
-	var preset struct {
-		Role string `toml:"role"`
-	}
-	if _, err := toml.Decode(string(text), &preset); err != nil {
-		return Config{}, tomlError(name, err)
-	}
-	over := DefaultConfig(cmp.Or(preset.Role, mine.Role))
+	over := DefaultConfig(cmp.Or(role, mine.Role))
 	over.Name = mine.Name
 	c, err := parseOver(name, text, over)
 	if err == nil && c.Name != mine.Name {

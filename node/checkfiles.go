@@ -203,7 +203,7 @@ func (c *fileCheck) evidence() {
 		if strings.HasPrefix(f.Name(), ".") || f.IsDir() {
 			continue
 		}
-		data, err := readFile(path, maxEvidenceFile)
+		data, err := readSmall(path, maxEvidenceFile)
 		if err == nil {
 			sum := feed.LeafHash(data)
 			if want := hex.EncodeToString(sum[:8]); want != f.Name() {

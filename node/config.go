@@ -303,16 +303,25 @@ type followBlock struct {
 
 // parseConfig parses and checks the text of a config file; name is for errors.
 func parseConfig(name string, text []byte) (Config, error) {
+	role, err := roleIn(name, text)
+	if err != nil {
+		return Config{}, err
+	}
+	return parseOver(name, text, DefaultConfig(role))
+}
+
+// roleIn is the role that the text of a config file gives, "" if none: what it doesn't say is the role's default.
+func roleIn(name string, text []byte) (role string, err error) {
 	if len(text) > maxConfig {
-		return Config{}, fmt.Errorf("read config: %s is larger than %d bytes", name, maxConfig)
+		return "", fmt.Errorf("read config: %s is larger than %d bytes", name, maxConfig)
 	}
 	var preset struct {
 		Role string `toml:"role"`
 	}
 	if _, err := toml.Decode(string(text), &preset); err != nil {
-		return Config{}, tomlError(name, err)
+		return "", tomlError(name, err)
 	}
-	return parseOver(name, text, DefaultConfig(preset.Role))
+	return preset.Role, nil
 }
 
 // parseOver is parseConfig over what holds where the text says nothing.

@@ -77,7 +77,7 @@ func anchorUse(dir layout, f Follow) (feed.Use, error) {
 		return "", err
 	}
 	for _, file := range files {
-		data, err := readFile(filepath.Join(folder, file.Name()), maxCharterFile)
+		data, err := readSmall(filepath.Join(folder, file.Name()), maxCharterFile)
 		if err != nil {
 			continue // fsck tells
 		}

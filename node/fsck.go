@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -233,7 +232,7 @@ func (n *Node) anchorOf(name feed.Name, own bool) feed.Anchor {
 func fileChain(dir layout, name feed.Name) (*feed.Chain, error) {
 	var chain *feed.Chain
 	for version := 1; ; version++ {
-		note, err := readFile(dir.charter(name, version), maxCharterFile)
+		note, err := readSmall(dir.charter(name, version), maxCharterFile)
 		if errors.Is(err, fs.ErrNotExist) && chain != nil {
 			return chain, nil
 		}
@@ -409,20 +408,6 @@ func repairDir(ctx context.Context, dir layout, o FsckOptions, options store.Opt
 		y.report(f)
 	}
 	return nil
-}
-
-// readFile reads a file of at most most bytes.
-func readFile(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(data)) > most {
-		err = fmt.Errorf("%s is larger than %d bytes", path, most)
-	}
-	return data, err
 }
 
 // Sealed says whether the node in a directory wants a passphrase.

@@ -299,7 +299,7 @@ func (r *restoring) feed(s *store.Store, name feed.Name, anchor feed.Anchor) err
 			return err
 		}
 	}
-	note, err := readFile(filepath.Join(folder, "roster"), maxBackupPart)
+	note, err := readSmall(filepath.Join(folder, "roster"), maxBackupPart)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -317,7 +317,7 @@ func (r *restoring) feed(s *store.Store, name feed.Name, anchor feed.Anchor) err
 func (r *restoring) log(s *store.Store, folder string, origin feed.Origin) error {
 	size := s.Size(origin)
 	read := func(file string, line func(string) error) error {
-		data, err := readFile(filepath.Join(folder, strconv.Itoa(origin.Log()), file), maxBackupPart)
+		data, err := readSmall(filepath.Join(folder, strconv.Itoa(origin.Log()), file), maxBackupPart)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
