@@ -160,12 +160,14 @@ func (it *Item) First() Position { return it.first.position() }
 func (it *Item) Rev() int { return int(it.rev) }
 
 // Records returns its non-void adds and revises, ascending: what a retract must list.
-func (it *Item) Records() []Position {
-	all := make([]Position, it.len())
-	for i := range all {
-		all[i] = it.entry(i).at.position()
+func (it *Item) Records() []Position { return it.AppendRecords(make([]Position, 0, it.len())) }
+
+// AppendRecords appends them to a list.
+func (it *Item) AppendRecords(list []Position) []Position {
+	for i := range it.len() {
+		list = append(list, it.entry(i).at.position())
 	}
-	return all
+	return list
 }
 
 // Retracted reports whether its newest record is a retract, whatever the limit.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"sync"
 
 	"hashfeed/feed"
 	"hashfeed/node/journal"
@@ -17,8 +18,16 @@ func (n *Node) decided(v *policy.Verdict, hashes []feed.Hash, ref string) (line 
 		n.allowed(1, hashes, ref)
 		return 0
 	}
-	d := n.decisionOf(v, hashes, ref)
-	v.Decision, line = n.journal.Decided(d)
+	return n.recorded(v, ref, n.keyed(hashes)...)
+}
+
+// recorded does that for a verdict other than allow, on hashes that are keyed.
+func (n *Node) recorded(v *policy.Verdict, ref string, keyed ...string) (line uint64) {
+	w := decisionWorks.Get().(*decisionWork)
+	w.of(v)
+	w.Ref, w.Hashes, w.MinPublishers = ref, keyed, n.policy.Load().MinPublishers
+	v.Decision, line = n.journal.Decided(w.Decision)
+	w.free()
 	n.announceVerdict(*v, ref)
 	if v.Verdict != policy.OutcomeBlock {
 		return 0
@@ -46,7 +55,11 @@ func (n *Node) decidedAll(ctx context.Context, answers *policy.Answers, hashes *
 	}
 	kept := answers.Kept(func(i int, v *policy.Verdict) {
 		missed(i)
-		line = max(line, n.decided(v, []feed.Hash{hashes.At(i)}, ""))
+		if v.Verdict == policy.OutcomeAllow {
+			n.allowed(1, []feed.Hash{hashes.At(i)}, "")
+		} else {
+			line = max(line, n.recorded(v, "", n.journalKey.HashOf(hashes, i)))
+		}
 	})
 	missed(hashes.Len())
 	n.journal.Allowed(n.now(), hashes.Len()-kept)
@@ -70,43 +83,71 @@ func (n *Node) keyed(hashes []feed.Hash) []string {
 	return list
 }
 
-// decisionOf is what the journal keeps of a verdict.
-func (n *Node) decisionOf(v *policy.Verdict, hashes []feed.Hash, ref string) journal.Decision {
-	d := journal.Decision{Ref: ref, Hashes: n.keyed(hashes), Verdict: v.Verdict, Test: true, Checked: v.Checked, Unchecked: v.Unchecked,
-		Matches: make([]journal.Matched, 0, len(v.Matches)), Heads: []policy.Head{}, Rules: map[string]*journal.Rule{},
-		MinPublishers: n.policy.Load().MinPublishers, Note: v.Note, Truncated: v.Truncated}
+// decisionWork is what the journal keeps of a verdict, and the memory that the next one's takes: a question of a thousand hashes may match as often.
+type decisionWork struct {
+	journal.Decision
+	rules []journal.Rule // those that Rules has
+}
+
+var decisionWorks = sync.Pool{New: func() any {
+	return &decisionWork{Decision: journal.Decision{Matches: []journal.Matched{}, Heads: []policy.Head{}, Rules: map[string]*journal.Rule{}}}
+}}
+
+// free gives the memory back.
+func (w *decisionWork) free() {
+	if cap(w.Matches) <= maxMatchedKept {
+		w.clear()
+		decisionWorks.Put(w)
+	}
+}
+
+// clear makes room for another verdict.
+func (w *decisionWork) clear() {
+	clear(w.Matches) // they hold on to verdicts
+	clear(w.Rules)
+	w.Decision = journal.Decision{Matches: w.Matches[:0], Heads: w.Heads[:0], Rules: w.Rules}
+	w.rules = w.rules[:0]
+}
+
+// of takes over what a verdict says.
+func (w *decisionWork) of(v *policy.Verdict) {
+	w.Verdict, w.Checked, w.Unchecked, w.Note, w.Truncated, w.Test = v.Verdict, v.Checked, v.Unchecked, v.Note, v.Truncated, true
 	decided := false
 	for i := range v.Matches {
 		m := &v.Matches[i]
 		b := &m.Basis
-		d.Matches = append(d.Matches, journal.Matched{Match: *m, Strength: b.Strength, Holds: b.Holds, KnownGood: b.KnownGood, Override: b.Override,
+		w.Matches = append(w.Matches, journal.Matched{Match: *m, Strength: b.Strength, Holds: b.Holds, KnownGood: b.KnownGood, Override: b.Override,
 			Publishers: b.Publishers, AgeS: b.AgeS, Age: b.Age.String(), Review: b.Review})
 		if !m.Test {
-			d.Test = false
+			w.Test = false
 		}
 		// The nearest of those whose action the verdict is.
-		if !m.Test && (d.Harm == "" || !decided && policy.Outcome(m.Action) == v.Verdict) {
-			d.Harm, decided = m.Harm, policy.Outcome(m.Action) == v.Verdict
+		if !m.Test && (w.Harm == "" || !decided && policy.Outcome(m.Action) == v.Verdict) {
+			w.Harm, decided = m.Harm, policy.Outcome(m.Action) == v.Verdict
 		}
 		name := string(feed.Origin(m.Origin).Name())
-		if d.Rules[name] != nil {
+		if w.Rules[name] != nil {
 			continue
 		}
-		d.Rules[name] = ruleOf(b.Rule)
+		w.Rules[name] = w.rule(&b.Rule)
 		for _, h := range v.Heads {
-			if feed.Origin(h.Origin).Name() == feed.Name(name) {
-				d.Heads = append(d.Heads, h)
+			if string(feed.Origin(h.Origin).Name()) == name {
+				w.Heads = append(w.Heads, h)
 			}
 		}
 	}
-	return d
 }
 
-func ruleOf(r policy.Rule) *journal.Rule {
-	rule := &journal.Rule{Action: r.Action, ActionNear: r.ActionNear, ActionWeak: r.ActionWeak, MaxDistance: r.MaxDistance, MaxSquare: r.MaxSquare,
-		OnStale: string(r.OnStale), Own: r.Own}
-	for _, v := range r.Verdicts {
-		rule.Verdicts = append(rule.Verdicts, v.String())
+// rule is how a rule stands in the journal.
+func (w *decisionWork) rule(r *policy.Rule) *journal.Rule {
+	var verdicts []string
+	if n := len(w.rules); n < cap(w.rules) {
+		verdicts = w.rules[:n+1][n].Verdicts[:0]
 	}
-	return rule
+	for _, v := range r.Verdicts {
+		verdicts = append(verdicts, v.String())
+	}
+	w.rules = append(w.rules, journal.Rule{Verdicts: verdicts, Action: r.Action, ActionNear: r.ActionNear, ActionWeak: r.ActionWeak,
+		MaxDistance: r.MaxDistance, MaxSquare: r.MaxSquare, OnStale: string(r.OnStale), Own: r.Own})
+	return &w.rules[len(w.rules)-1]
 }

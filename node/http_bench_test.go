@@ -155,7 +155,7 @@ func bareHandler(forms []benchForm) http.Handler {
 }
 
 // BenchmarkMatchHTTP asks a node that lists a million sha256 over its TCP door, token and policy included, and beside it a handler that looks
-// nothing up, and the same node without its journal. What is listed is logged, as after a follow. If HASHFEED_BENCH_WRK is how to start wrk ("taskset -c 1 wrk -t1 -c16"), that asks; else a client in this process does, which takes
+// nothing up, the same node without its journal, and without its tables too. What is listed is logged, as after a follow. If HASHFEED_BENCH_WRK is how to start wrk ("taskset -c 1 wrk -t1 -c16"), that asks; else a client in this process does, which takes
 // half of the time. For one core: GOMAXPROCS=1 taskset -c 0 and a test binary.
 func BenchmarkMatchHTTP(b *testing.B) {
 	n, err := benchNode()
@@ -183,12 +183,12 @@ func BenchmarkMatchHTTP(b *testing.B) {
 		o.Registry = prometheus.NewRegistry() // each server has its own
 		return listen(api.NewServer(verbs, o).TCP().Handler)
 	}
-	door, silent := open(n), open(unjournaled{n})
+	door, silent, api := open(n), open(unjournaled{n}), open(idle{n})
 	for _, size := range []int{1, 1000} {
 		forms := benchForms(size)
 		bare := listen(bareHandler(forms))
 		for _, f := range forms {
-			for _, who := range []struct{ name, addr string }{{"bare", bare}, {"node", door}, {"unjournaled", silent}} {
+			for _, who := range []struct{ name, addr string }{{"bare", bare}, {"node", door}, {"unjournaled", silent}, {"idle", api}} {
 				b.Run(fmt.Sprintf("%d/%s/%s", size, f.name, who.name), func(b *testing.B) {
 					if wrk := os.Getenv("HASHFEED_BENCH_WRK"); wrk != "" {
 						runWrk(b, wrk, who.addr, f, token.Token, size)

@@ -84,6 +84,8 @@ const (
 	cachedBodies = 1 << 14
 	// maxFoundKept is how many candidates' memory is used again, some 300 bytes each: few hashes match more records.
 	maxFoundKept = 64
+	// maxMatchedKept is the same of what the journal keeps of a match, some 600 bytes each.
+	maxMatchedKept = 64
 	// maxJournalDays bounds how long the journal keeps anything: ten years.
 	maxJournalDays = 3650
 	// askChunk is how many hashes are looked up before it is asked whether the answer is still wanted.

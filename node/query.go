@@ -93,7 +93,7 @@ func (q *asker) askAll(answers *policy.Answers, hashes *feed.Hashes, alg feed.Al
 			return fmt.Errorf("match hash %d: %w", i, err)
 		}
 		if len(found) > 0 || truncated {
-			answers.Judge(i, found, truncated, *q.policy, q.now)
+			answers.Judge(i, q.one[:], found, truncated, *q.policy, q.now)
 		}
 	}
 	return nil

@@ -90,8 +90,9 @@ func (s *statements) standing(n *Node, v *view, item uint32) []statement {
 		return nil
 	}
 	var found []statement
-	for _, p := range it.Records() {
-		ref := v.name.Ref(p)
+	var few [4]feed.Position // of which nearly all items have one: every match comes here
+	for _, p := range it.AppendRecords(few[:0]) {
+		ref := v.refOf(p)
 		said, _ := s.of.Load(ref)
 		list, _ := said.([]statement)
 		if list = append(slices.Clip(list), n.awaited(ref)...); len(list) == 0 {

@@ -56,7 +56,15 @@ const slotBits = 32
 
 func (v *view) id(item uint32) match.ID { return match.ID(v.slot<<slotBits | uint64(item)) }
 
-// view returns the view of a match.ID's slot.
+// refOf names a record of the feed.
+func (v *view) refOf(p feed.Position) feed.Ref {
+	if r := v.reading.Load(); r.charter.Log == p.Log { // nearly always, and then it takes no memory
+		return feed.Ref{Origin: r.origin, Index: p.Index}
+	}
+	return v.name.Ref(p)
+}
+
+// viewOf returns the view of a match.ID's slot.
 func (n *Node) viewOf(id match.ID) *view {
 	views := *n.views.Load()
 	if slot := uint64(id) >> slotBits; slot < uint64(len(views)) {

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 
@@ -87,7 +86,13 @@ func appendRules(b []byte, rules map[string]*Rule) []byte {
 		return append(b, "null"...)
 	}
 	b = append(b, '{')
-	for i, name := range slices.Sorted(maps.Keys(rules)) {
+	var few [4]string
+	names := few[:0]
+	for name := range rules {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for i, name := range names {
 		if i > 0 {
 			b = append(b, ',')
 		}

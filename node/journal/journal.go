@@ -107,14 +107,28 @@ func (j *Journal) change(do func(*State)) {
 	}
 }
 
-// Decided records a decision and gives it its id; "" if the journal missed it. The line is on disk soon; Wait waits for it.
+// Decided records a decision, to which it doesn't hold on, and gives it its id; "" if the journal missed it. The line is on disk soon; Wait waits for it.
 func (j *Journal) Decided(d Decision) (id string, seq uint64) {
 	if len(d.Matches) > maxMatches {
 		d.Matches, d.Truncated = d.Matches[:maxMatches], true
 	}
 	d.Ref, d.Note = cut(d.Ref, maxRef), cut(d.Note, maxNote)
-	return j.add(&Line{Time: j.now(), Kind: KindDecision, Decision: &d}, d.Verdict == policy.OutcomeBlock)
+	l := decisionLines.Get().(*decisionLine)
+	l.Decision = d
+	l.Line = Line{Time: j.now(), Kind: KindDecision, Decision: &l.Decision}
+	id, seq = j.add(&l.Line, d.Verdict == policy.OutcomeBlock)
+	*l = decisionLine{}
+	decisionLines.Put(l)
+	return id, seq
 }
+
+// decisionLine is a decision on its way into the journal.
+type decisionLine struct {
+	Line     Line
+	Decision Decision
+}
+
+var decisionLines = sync.Pool{New: func() any { return new(decisionLine) }}
 
 // Uploaded records an allowed upload.
 func (j *Journal) Uploaded(u Upload) {
@@ -167,7 +181,7 @@ func (j *Journal) add(l *Line, urgent bool) (id string, seq uint64) {
 	l.ID = j.ids.next(uint64(l.Time.UnixMilli()))
 	l.Seq = j.pushLocked(l.ID, rest)
 	j.counts.line(l)
-	if j.urgent = j.urgent || urgent; urgent {
+	if j.urgent = j.urgent || urgent; urgent || len(j.pending) >= enoughPending {
 		poke(j.hurry)
 	} else {
 		poke(j.wake)

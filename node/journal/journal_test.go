@@ -645,6 +645,9 @@ func TestKeyed(t *testing.T) {
 	if a.Hash(h) == b.Hash(h) || strings.Contains(a.Hash(h), "0123456789abcdef") {
 		t.Errorf("got %s and %s", a.Hash(h), b.Hash(h))
 	}
+	if many := feed.HashesOf([]feed.Hash{{Alg: feed.SHA1, Value: strings.Repeat("x", 20)}, h}); a.HashOf(many, 1) != a.Hash(h) {
+		t.Errorf("got %s of many, %s alone", a.HashOf(many, 1), a.Hash(h))
+	}
 	if strings.Contains(fmt.Sprint(a), fmt.Sprint(a[0], a[1])) || fmt.Sprintf("%v", a) != "journal key" {
 		t.Errorf("a key prints as %v", a)
 	}

@@ -23,17 +23,25 @@ func DeriveKey(secret []byte) (k Key, err error) {
 // String keeps the key out of logs.
 func (Key) String() string { return "journal key" }
 
-// Hash is how a hash stands in the journal: its kind, and half of an HMAC-SHA-256 in hex. The quality of a pdq isn't in it. Each match of each upload
-// passes here, so it is the HMAC as RFC 2104 defines it, for which crypto/hmac takes eight pieces of memory.
-func (k Key) Hash(h feed.Hash) string {
+// Hash is how a hash stands in the journal: its kind, and half of an HMAC-SHA-256 in hex. The quality of a pdq isn't in it.
+func (k Key) Hash(h feed.Hash) string { return keyed(k, h.Alg, h.Value) }
+
+// HashOf is Hash of hash i of many.
+func (k Key) HashOf(hashes *feed.Hashes, i int) string {
+	return keyed(k, hashes.Alg(i), hashes.Value(i))
+}
+
+// keyed is the hash under a key. Each match of each upload passes here, so it is the HMAC as RFC 2104 defines it, for which crypto/hmac takes eight
+// pieces of memory.
+func keyed[T string | []byte](k Key, alg feed.Alg, value T) string {
 	var inner, outer [2 * sha256.BlockSize]byte
 	pad(&inner, 0x36, k)
 	pad(&outer, 0x5c, k)
-	text := append(append(inner[:sha256.BlockSize], 'h', byte(h.Alg)), h.Value...)
+	text := append(append(inner[:sha256.BlockSize], 'h', byte(alg)), value...)
 	sum := sha256.Sum256(text)
 	sum = sha256.Sum256(append(outer[:sha256.BlockSize], sum[:]...))
 	var out [48]byte
-	return string(hex.AppendEncode(append(append(out[:0], h.Alg.String()...), ':'), sum[:16]))
+	return string(hex.AppendEncode(append(append(out[:0], alg.String()...), ':'), sum[:16]))
 }
 
 // pad makes a block of a key that is shorter than one.

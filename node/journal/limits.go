@@ -37,6 +37,8 @@ const (
 	roomWait = time.Second
 	// lingerTime is how long a line that nobody waits for waits for others, to be written with them.
 	lingerTime = 20 * time.Millisecond
+	// enoughPending is how many bytes of lines wait for no others: they still are in the processor's cache, and a write of more is no cheaper by the byte.
+	enoughPending = 64 << 10
 	// syncAfter is how long after a line was written it is on disk, where nobody waits for it.
 	syncAfter = time.Second
 	// headAfter is how long after a count its head is written.

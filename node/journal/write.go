@@ -251,6 +251,7 @@ func (j *Journal) closeFileLocked() error {
 	if err := j.syncLocked(); err != nil {
 		return err
 	}
+	giveUp(j.file)
 	err := j.file.Close()
 	j.file = nil
 	return err

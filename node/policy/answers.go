@@ -47,9 +47,12 @@ func (m *Misses) Heads() []Head { return m.heads }
 type Answers struct {
 	hashes  *feed.Hashes
 	misses  *Misses   // nil: all are in others, in order
-	matched []int32   // by hash: 0, or its place in others and 1; nil while nothing matches
+	matched []matched // the hashes that match something, in order
 	others  []Verdict // in any order; where misses are known, their Query is wanting
 }
+
+// matched is a hash that matches something, and the place of its verdict in others.
+type matched struct{ hash, other int32 }
 
 // AnswersOf are verdicts that somebody else has made.
 func AnswersOf(verdicts []Verdict) Answers { return Answers{others: verdicts} }
@@ -57,17 +60,19 @@ func AnswersOf(verdicts []Verdict) Answers { return Answers{others: verdicts} }
 // NewAnswers says of each hash that it matches nothing. It keeps hashes.
 func NewAnswers(hashes *feed.Hashes, m *Misses) Answers { return Answers{hashes: hashes, misses: m} }
 
-// Judge answers hash i as the func Judge does, given the records that it matches; truncated: there are more. It holds on to none of them.
-func (a *Answers) Judge(i int, cands []Candidate, truncated bool, p Policy, now time.Time) {
-	v := a.misses.of[a.hashes.Alg(i)].verdict
-	v.Truncated = truncated
-	p.add(&v, []feed.Hash{a.hashes.At(i)}, cands, now)
-	if a.matched == nil {
-		a.matched = make([]int32, a.hashes.Len())
-		a.others = make([]Verdict, 0, min(a.hashes.Len(), 16))
+// Judge answers hash i, which asked holds alone, as the func Judge does, given the records that it matches; truncated: there are more. It holds on to
+// none of its arguments.
+func (a *Answers) Judge(i int, asked []feed.Hash, cands []Candidate, truncated bool, p Policy, now time.Time) {
+	if a.others == nil {
+		few := min(a.hashes.Len(), 16)
+		a.matched, a.others = make([]matched, 0, few), make([]Verdict, 0, few)
 	}
-	a.others = append(a.others, v)
-	a.matched[i] = int32(len(a.others))
+	at := a.place(i) // nearly always the end
+	a.matched = slices.Insert(a.matched, at, matched{int32(i), int32(len(a.others))})
+	a.others = append(a.others, a.misses.of[a.hashes.Alg(i)].verdict)
+	v := &a.others[len(a.others)-1]
+	v.Truncated = truncated
+	p.add(v, asked, cands, now)
 }
 
 // Len is how many hashes were asked.
@@ -83,10 +88,29 @@ func (a *Answers) other(i int) *Verdict {
 	switch {
 	case a.misses == nil:
 		return &a.others[i]
-	case a.matched == nil || a.matched[i] == 0:
+	case len(a.matched) == 0:
 		return nil
 	}
-	return &a.others[a.matched[i]-1]
+	if at := a.place(i); at < len(a.matched) && int(a.matched[at].hash) == i {
+		return &a.others[a.matched[at].other]
+	}
+	return nil
+}
+
+// place is where in matched the first hash from i on is.
+func (a *Answers) place(i int) int {
+	low, high := 0, len(a.matched)
+	if high > 0 && int(a.matched[high-1].hash) < i {
+		return high
+	}
+	for low < high {
+		if middle := (low + high) / 2; int(a.matched[middle].hash) < i {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low
 }
 
 // Matched is the first hash from i on that may match something, Len if none does: the outcome of all before it is OutcomeAllow.
@@ -94,27 +118,19 @@ func (a *Answers) Matched(i int) int {
 	if a.misses == nil {
 		return i
 	}
-	if a.matched == nil {
-		return a.Len()
+	if at := a.place(i); at < len(a.matched) {
+		return int(a.matched[at].hash)
 	}
-	for i < len(a.matched) && a.matched[i] == 0 {
-		i++
-	}
-	return i
+	return a.Len()
 }
 
 // Kept calls do with each verdict that isn't made when it is read, which are all but those on hashes that match nothing: do may change it. It
 // returns how many there are.
 func (a *Answers) Kept(do func(i int, v *Verdict)) int {
-	if a.misses != nil && a.matched == nil {
-		return 0
-	}
 	n := 0
-	for i := range a.Len() {
-		if v := a.other(i); v != nil {
-			n++
-			do(i, v)
-		}
+	for i := a.Matched(0); i < a.Len(); i = a.Matched(i + 1) {
+		n++
+		do(i, a.other(i))
 	}
 	return n
 }

@@ -57,6 +57,7 @@ func TestAnswersAreJudges(t *testing.T) {
 		}
 		a := NewAnswers(feed.HashesOf(hashes), misses)
 		var want []Verdict
+		var judge []func() // in any order: a node asks for one kind after the other
 		for i, h := range hashes {
 			q := Question{Hashes: []feed.Hash{h}, Listed: listed, Checked: []feed.Alg{}}
 			if h.Alg != unseen {
@@ -68,9 +69,22 @@ func TestAnswersAreJudges(t *testing.T) {
 					cands = append(cands, candidate(listedOr(r, other), uint64(r.IntN(3)), h, r.IntN(40)))
 				}
 				q.Truncated = r.IntN(2) == 0
-				a.Judge(i, cands, q.Truncated, p, now)
+				judge = append(judge, func() { a.Judge(i, hashes[i:i+1], cands, q.Truncated, p, now) })
 			}
 			want = append(want, Judge(q, cands, p, heads, now))
+		}
+		r.Shuffle(len(judge), func(i, k int) { judge[i], judge[k] = judge[k], judge[i] })
+		for _, do := range judge {
+			do()
+		}
+		kept := -1
+		if n := a.Kept(func(i int, v *Verdict) {
+			if i <= kept || v.Verdict != want[i].Verdict || len(v.Matches) != len(want[i].Matches) {
+				t.Fatalf("kept %+v of hash %d behind %d, want %+v", v, i, kept, want[i])
+			}
+			kept = i
+		}); n != len(judge) {
+			t.Fatalf("%d verdicts are kept, want %d", n, len(judge))
 		}
 		if got := a.Verdicts(); len(got) != len(want) || a.Len() != len(want) {
 			t.Fatalf("got %d verdicts, want %d", len(got), len(want))
