@@ -69,8 +69,7 @@ func sameDecision(a, b *journal.Decision) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// TestMatchMemory: a match that is logged takes little memory, so that a question of thousands that match keeps the collector idle: the verdict, its
-// match, and the texts of both.
+// TestMatchMemory: a match that is logged takes little memory, so that a question of thousands that match keeps the collector idle.
 func TestMatchMemory(t *testing.T) {
 	d := newDesk(t)
 	var numbers []int
@@ -96,7 +95,7 @@ func TestMatchMemory(t *testing.T) {
 	}
 	ask() // reads the bodies
 	d.Node.journal.Flush()
-	if got := testing.AllocsPerRun(20, ask) / 100; got > 14 { // 8, and more where the race detector empties pools
+	if got := testing.AllocsPerRun(20, ask) / 100; got > 14 { // 6, and more where the race detector empties pools
 		t.Errorf("a match takes %.1f allocations", got)
 	}
 }
