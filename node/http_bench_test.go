@@ -168,25 +168,25 @@ func BenchmarkMatchHTTP(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	listen := func(h http.Handler) string {
+	listen := func(server *http.Server, wrap func(net.Listener) net.Listener) string {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			b.Fatal(err)
 		}
-		server := &http.Server{Handler: h}
-		go server.Serve(l)
+		go server.Serve(wrap(l))
 		b.Cleanup(func() { server.Close() })
 		return l.Addr().String()
 	}
 	open := func(verbs api.Verbs) string {
 		o := n.apiOptions()
 		o.Registry = prometheus.NewRegistry() // each server has its own
-		return listen(api.NewServer(verbs, o).TCP().Handler)
+		server := api.NewServer(verbs, o)
+		return listen(server.TCP(), server.Listen)
 	}
 	door, silent, api := open(n), open(unjournaled{n}), open(idle{n})
 	for _, size := range []int{1, 1000} {
 		forms := benchForms(size)
-		bare := listen(bareHandler(forms))
+		bare := listen(&http.Server{Handler: bareHandler(forms)}, func(l net.Listener) net.Listener { return l })
 		for _, f := range forms {
 			for _, who := range []struct{ name, addr string }{{"bare", bare}, {"node", door}, {"unjournaled", silent}, {"idle", api}} {
 				b.Run(fmt.Sprintf("%d/%s/%s", size, f.name, who.name), func(b *testing.B) {

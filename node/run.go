@@ -99,7 +99,7 @@ func (n *Node) Run(ctx context.Context, o RunOptions) (err error) {
 	})
 
 	server := api.NewServer(n, n.apiOptions())
-	doors := []door{{tcp, server.TCP()}, {socket, server.Socket()}}
+	doors := []door{{server.Listen(tcp), server.TCP()}, {socket, server.Socket()}}
 	if config.Monitor.Listen != "" {
 		public, err := net.Listen("tcp", config.Monitor.Listen)
 		if err != nil {

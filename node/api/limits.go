@@ -26,6 +26,13 @@ const (
 	// matchBuffer is the size in bytes of what is read and written at once of a stream: some thousand hashes.
 	matchBuffer = 64 << 10
 
+	// laneBuffer is what a connection in the lane reads at once: a head must fit, and a question of some hashes does.
+	laneBuffer = 4 << 10
+
+	// maxLaneBody is the size in bytes of a question that the lane answers: a thousand sha256 in JSON take 74 KB. It must be so small that the answer to as
+	// many lines as there can be stays below matchBuffer, from where on net/http sends it in chunks.
+	maxLaneBody = 128 << 10
+
 	// DefaultScanBytes is the size of the largest body that is scanned, unless Limits says otherwise.
 	DefaultScanBytes = 256 << 20
 
@@ -77,6 +84,7 @@ const (
 
 	headerTime = 10 * time.Second // to send the headers
 	idleTime   = 2 * time.Minute  // between requests
+	laneEnd    = 4 * time.Second  // for what the lane is answering when the door closes; the node waits a second longer
 	// stallTime is how long a body or an answer may make no progress. A whole upload may take longer, an idle one not.
 	stallTime = 30 * time.Second
 )

@@ -97,7 +97,7 @@ func (s *Server) matchLines(w http.ResponseWriter, r *http.Request, form lineFor
 		if more, err = l.chunk.read(l.in, form.quoted, live); err != nil {
 			return err
 		}
-		answers, err := s.answers(r, &l.chunk.hashes)
+		answers, err := s.answers(r.Context(), &l.chunk.hashes)
 		if err != nil {
 			return err
 		}

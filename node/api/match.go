@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,11 +38,13 @@ func (s *Server) match(w http.ResponseWriter, r *http.Request) error {
 	return s.matchJSON(w, r)
 }
 
-// matchWork is what it takes to answer a JSON question. It is used again, since there may be sixty thousand questions a second.
+// matchWork is what it takes to answer a JSON question, and any in the lane. It is used again, since there may be a hundred thousand questions a
+// second.
 type matchWork struct {
 	body     []byte
 	question question
 	hashes   feed.Hashes
+	digests  feed.Hashes // of octets: they stand in the body, so that none may be added
 	answer   []byte
 }
 
@@ -63,7 +66,19 @@ func (s *Server) matchJSON(w http.ResponseWriter, r *http.Request) error {
 	if m.body, err = readAll(m.body[:0], r, maxMatchJSON); err != nil {
 		return err
 	}
-	if err := m.question.parse(m.body); err != nil {
+	m.answer = m.answer[:0]
+	if err := s.answerJSON(r.Context(), m, m.body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", jsonType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(m.answer)))
+	_, err = w.Write(m.answer)
+	return err
+}
+
+// answerJSON appends the answer to a JSON question.
+func (s *Server) answerJSON(ctx context.Context, m *matchWork, body []byte) error {
+	if err := m.question.parse(body); err != nil {
 		return err
 	}
 	m.hashes.Clear()
@@ -71,25 +86,21 @@ func (s *Server) matchJSON(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	m.answer = append(m.answer[:0], `{"results":[`...)
+	m.answer = append(m.answer, `{"results":[`...)
 	if m.question.oneFile {
-		err = s.answerFile(r, m)
+		err = s.answerFile(ctx, m)
 	} else {
-		err = s.answerHashes(r, m, failed)
+		err = s.answerHashes(ctx, m, failed)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		m.answer = append(m.answer, "]}\n"...)
 	}
-	m.answer = append(m.answer, "]}\n"...)
-	w.Header().Set("Content-Type", jsonType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(m.answer)))
-	_, err = w.Write(m.answer)
 	return err
 }
 
 // answerFile appends the verdict over all hashes.
-func (s *Server) answerFile(r *http.Request, m *matchWork) error {
-	verdicts, err := s.verbs.Match(WithRef(r.Context(), m.question.ref), m.hashes.List(), true)
+func (s *Server) answerFile(ctx context.Context, m *matchWork) error {
+	verdicts, err := s.verbs.Match(WithRef(ctx, m.question.ref), m.hashes.List(), true)
 	if err != nil {
 		return err
 	}
@@ -101,8 +112,8 @@ func (s *Server) answerFile(r *http.Request, m *matchWork) error {
 }
 
 // answerHashes appends the verdict on each hash, and between them those on what is none.
-func (s *Server) answerHashes(r *http.Request, m *matchWork, failed map[int]error) error {
-	answers, err := s.answers(r, &m.hashes)
+func (s *Server) answerHashes(ctx context.Context, m *matchWork, failed map[int]error) error {
+	answers, err := s.answers(ctx, &m.hashes)
 	if err != nil {
 		return err
 	}
@@ -125,8 +136,8 @@ func (s *Server) answerHashes(r *http.Request, m *matchWork, failed map[int]erro
 }
 
 // answers asks for hashes one by one.
-func (s *Server) answers(r *http.Request, hashes *feed.Hashes) (policy.Answers, error) {
-	answers, err := s.verbs.Answers(r.Context(), hashes)
+func (s *Server) answers(ctx context.Context, hashes *feed.Hashes) (policy.Answers, error) {
+	answers, err := s.verbs.Answers(ctx, hashes)
 	if err == nil && answers.Len() != hashes.Len() {
 		err = fmt.Errorf("match: %d verdicts for %d hashes", answers.Len(), hashes.Len())
 	}

@@ -49,7 +49,7 @@ func (s *Server) matchOctets(w http.ResponseWriter, r *http.Request) error {
 		if hashes.Len() == 0 {
 			break
 		}
-		answers, err := s.answers(r, hashes)
+		answers, err := s.answers(r.Context(), hashes)
 		if err != nil {
 			return err
 		}
@@ -124,10 +124,15 @@ func (d *digestReader) read() (*feed.Hashes, error) {
 	if n%d.alg.Size() != 0 {
 		return nil, ragged(d.alg)
 	}
+	fillDigests(&d.hashes, d.alg, d.buf[:n])
+	return &d.hashes, nil
+}
+
+// fillDigests makes hashes those that stand end to end in values.
+func fillDigests(hashes *feed.Hashes, alg feed.Alg, values []byte) {
 	quality := uint8(0)
-	if d.alg.Graded() {
+	if alg.Graded() {
 		quality = 100 // a query without its quality, as where one is typed
 	}
-	d.hashes.Fill(d.alg, quality, d.buf[:n])
-	return &d.hashes, nil
+	hashes.Fill(alg, quality, values)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"mime"
 	"net"
@@ -122,9 +123,12 @@ func (s *Server) door(g guard) *http.Server {
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ErrorLog:          s.errorLog(),
 	}
 }
+
+// errorLog is where connections that fail are told of.
+func (s *Server) errorLog() *log.Logger { return slog.NewLogLogger(s.log.Handler(), slog.LevelDebug) }
 
 // noRoute tells a wrong method from a wrong path.
 func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) error {
@@ -161,16 +165,20 @@ func (s *Server) handler(g guard, t *route) http.Handler {
 				broken = true
 			}
 		}
-		took := time.Since(start)
-		counted.count(out.code(), took)
-		if s.log.Enabled(r.Context(), slog.LevelDebug) {
-			s.log.Debug("request answered", "route", t.path, "status", out.code(), "seconds", took.Seconds())
-		}
+		s.answered(counted, out.code(), time.Since(start))
 		if broken {
 			// Part of the answer is out. Only a connection that breaks tells the reader that it isn't all.
 			panic(http.ErrAbortHandler)
 		}
 	})
+}
+
+// answered counts a request, and logs it.
+func (s *Server) answered(counted *routeMetrics, status int, took time.Duration) {
+	counted.count(status, took)
+	if s.log.Enabled(context.Background(), slog.LevelDebug) {
+		s.log.Debug("request answered", "route", counted.path, "status", status, "seconds", took.Seconds())
+	}
 }
 
 // serve checks and answers a request.
@@ -329,7 +337,8 @@ type tcpDoor struct{ *Server }
 var crossOrigin = http.NewCrossOriginProtection()
 
 func (d tcpDoor) admit(r *http.Request) *Error {
-	if !d.known(r) {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !d.known(r.Host, local) {
 		return &Error{Status: http.StatusMisdirectedRequest, Code: CodeMisdirected, Text: "this node isn't asked under that name",
 			Hint: "api_hosts in hashfeed.toml names further ones"}
 	}
@@ -339,34 +348,38 @@ func (d tcpDoor) admit(r *http.Request) *Error {
 	return nil
 }
 
-// known tells whether r is asked under a name that can only be ours. A page that rebinds its own domain to our address (DNS rebinding) still
-// sends that domain as Host; an address as Host can't be rebound.
-func (d tcpDoor) known(r *http.Request) bool {
-	host := r.Host
+// known tells whether who asks host, at the address local, asks under a name that can only be ours. A page that rebinds its own domain to our address
+// (DNS rebinding) still sends that domain as Host; an address as Host can't be rebound.
+func (s *Server) known(host string, local net.Addr) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
 	host = strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
-		return d.hosts[host]
+		return s.hosts[host]
 	}
-	if ip.IsLoopback() || d.hosts[host] {
+	if ip.IsLoopback() || s.hosts[host] {
 		return true
 	}
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	return ok && local.AddrPort().Addr().Unmap() == ip.Unmap()
+	tcp, ok := local.(*net.TCPAddr)
+	return ok && tcp.AddrPort().Addr().Unmap() == ip.Unmap()
 }
 
 func (d tcpDoor) permit(r *http.Request, scope string) *Error {
 	if scope == scopeNone {
 		return nil
 	}
-	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return d.allowed(r.Header.Get("Authorization"), scope)
+}
+
+// allowed says why who sends this header Authorization may not ask for what wants scope.
+func (s *Server) allowed(authorization, scope string) *Error {
+	kind, token, _ := strings.Cut(authorization, " ")
 	if !strings.EqualFold(kind, "Bearer") || token == "" || len(token) > maxToken {
 		return errorf(http.StatusUnauthorized, CodeToken, "a bearer token is wanted; hashfeed token create makes one")
 	}
-	scopes, ok := d.o.Tokens(token)
+	scopes, ok := s.o.Tokens(token)
 	if !ok {
 		return errorf(http.StatusUnauthorized, CodeToken, "this token isn't known")
 	}
