@@ -25,6 +25,8 @@
 //
 // The text form is answered while it is sent, so whoever sends more than some hundred thousand lines must read meanwhile.
 //
+// Over TCP the plainest of these questions are answered by a lane in front of net/http, see [Server.Listen]; the answers are the same.
+//
 // # Errors
 //
 // Errors are problem details (RFC 9457, application/problem+json): status and title as HTTP has them, detail in words, and code, one of the

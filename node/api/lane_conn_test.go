@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"hashfeed/feed"
+	"hashfeed/node/policy"
 )
 
 // lanePlains are plain questions of each form.
@@ -272,6 +275,17 @@ func TestLaneTimes(t *testing.T) {
 			}
 		})
 	})
+	t.Run("another request after a while", func(t *testing.T) {
+		inBubble(t, &laneNode{}, func(t *testing.T, d *laneDoor) {
+			conn := sent(t, d, plain)
+			readAnswers(t, conn, 1)
+			time.Sleep(stallTime + time.Second)
+			io.WriteString(conn, "GET /\n")
+			if got := readAnswers(t, conn, 1); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
+				t.Errorf("got %q", got)
+			}
+		})
+	})
 	t.Run("requests now and then", func(t *testing.T) {
 		inBubble(t, &laneNode{}, func(t *testing.T, d *laneDoor) {
 			conn := sent(t, d)
@@ -449,4 +463,63 @@ func TestLaneAccept(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	d.served <- http.ErrServerClosed
+}
+
+// repeated is a connection on which a question comes n times.
+type repeated struct {
+	net.Conn
+	question string
+	n        int
+	wrote    int
+}
+
+func (c *repeated) Read(p []byte) (int, error) {
+	if c.n--; c.n < 0 {
+		return 0, io.EOF
+	}
+	return copy(p, c.question), nil
+}
+
+func (c *repeated) Write(p []byte) (int, error) {
+	c.wrote++
+	return len(p), nil
+}
+
+func (c *repeated) SetReadDeadline(time.Time) error  { return nil }
+func (c *repeated) SetWriteDeadline(time.Time) error { return nil }
+func (c *repeated) LocalAddr() net.Addr              { return nil }
+
+// sameAnswers answers every question alike.
+type sameAnswers struct {
+	Verbs
+	answers policy.Answers
+}
+
+func (n sameAnswers) Answers(context.Context, *feed.Hashes) (policy.Answers, error) {
+	return n.answers, nil
+}
+
+// TestLaneAllocations counts what the lane itself takes for a question: the token's text.
+func TestLaneAllocations(t *testing.T) {
+	const questions = 1000
+	s := NewServer(sameAnswers{answers: policy.AnswersOf([]policy.Verdict{{Verdict: policy.OutcomeBlock}})}, Options{Tokens: tokensOnce(), Hosts: []string{"localhost"}})
+	l := s.Listen(newPipeListener()).(*lane)
+	for i, question := range lanePlains()[1:] {
+		c := &repeated{}
+		got := testing.AllocsPerRun(5, func() {
+			*c = repeated{question: question, n: questions}
+			if rest, err := (&laneConn{Conn: c, lane: l}).run(); rest != nil || err != io.EOF {
+				t.Fatalf("got %q, %v", rest, err)
+			}
+		})
+		if got/questions > 1.1 || c.wrote != questions {
+			t.Errorf("question %d: %d answers with %.2f allocations each, want 1", i, c.wrote, got/questions)
+		}
+	}
+}
+
+// tokensOnce knows the token match, and takes no memory to say so.
+func tokensOnce() func(string) ([]string, bool) {
+	scopes := []string{ScopeMatch}
+	return func(token string) ([]string, bool) { return scopes, token == ScopeMatch }
 }

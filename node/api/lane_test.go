@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -410,8 +411,13 @@ func TestLane(t *testing.T) {
 	if got, want := counts(quick), counts(slow); got != want {
 		t.Errorf("counted %s\nwithout the lane %s", got, want)
 	}
-	times := regexp.MustCompile(`(?m)^time=\S+|seconds=\S+|127\.0\.0\.1:\d+`)
-	if got, want := times.ReplaceAllString(quick.log.String(), ""), times.ReplaceAllString(slow.log.String(), ""); got != want {
-		t.Errorf("logged %s\nwithout the lane %s", got, want)
+	changes := regexp.MustCompile(`time=\S+|seconds=\S+|127\.0\.0\.1:\d+`)
+	lines := func(d *laneDoor) []string { // of a large answer one is written when the next question may be there
+		all := strings.SplitAfter(changes.ReplaceAllString(d.log.String(), ""), "\n")
+		slices.Sort(all)
+		return all
+	}
+	if got, want := lines(quick), lines(slow); !slices.Equal(got, want) {
+		t.Errorf("logged %q\nwithout the lane %q", got, want)
 	}
 }
