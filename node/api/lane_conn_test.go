@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -123,6 +124,28 @@ func TestLaneCut(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLaneMany asks over many connections at once, among which memory goes round: large questions, some of which go over.
+func TestLaneMany(t *testing.T) {
+	d := openLaneDoor(t, &laneNode{}, true, nil)
+	var asking sync.WaitGroup
+	for i := range cap(d.slots) {
+		asking.Go(func() {
+			for k := range 100 {
+				ref := fmt.Sprint(i, "-", k)
+				body := `{"hashes":["` + laneGood + `"],` + strings.Repeat(" ", 20_000) + `"one_file":true,"ref":"` + ref + `"}`
+				want := `"note":"` + ref + `"`
+				if (i+k)%2 == 0 {
+					body, want = strings.Replace(body, `"ref":`, `"x`+ref+`":`, 1), `unknown key \"x`+ref+`\"`
+				}
+				if got := exchange(t, d, 1, lanePost("application/json", body)); !strings.Contains(got, want) {
+					t.Errorf("got %q, want %s", got, want)
+				}
+			}
+		})
+	}
+	asking.Wait()
 }
 
 // TestLaneSame asks at random.
