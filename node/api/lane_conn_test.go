@@ -10,14 +10,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
-
-	"hashfeed/feed"
-	"hashfeed/node/policy"
 )
 
 // lanePlains are plain questions of each form.
@@ -327,15 +325,16 @@ func TestLaneTimes(t *testing.T) {
 func TestLaneShutdown(t *testing.T) {
 	plain := lanePlains()[0]
 	gate := make(chan struct{})
-	asked := 0
+	var asked atomic.Int32
 	n := &laneNode{before: func(context.Context) error {
-		if asked++; asked == 3 {
+		if asked.Add(1) == 3 {
 			<-gate
 		}
 		return nil
 	}}
 	inBubble(t, n, func(t *testing.T, d *laneDoor) {
-		asked, gate = 0, make(chan struct{})
+		asked.Store(0)
+		gate = make(chan struct{})
 		fresh, half := sent(t, d), sent(t, d, plain[:30])
 		idle, next := sent(t, d, plain), sent(t, d, plain)
 		readAnswers(t, idle, 1)
@@ -361,12 +360,16 @@ func TestLaneShutdown(t *testing.T) {
 		default:
 		}
 		close(gate)
+		start := time.Now()
 		got := readAnswers(t, busy, 1)
 		if !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.Contains(got, "\r\nConnection: close\r\n") {
 			t.Errorf("got %q", got)
 		}
 		if err := <-down; err != nil {
 			t.Error(err)
+		}
+		if took := time.Since(start); took > 0 && strings.HasSuffix(t.Name(), "lane") {
+			t.Errorf("it was down %v after the last answer", took)
 		}
 		if _, err := busy.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("after the last answer: got %v, want EOF", err)
@@ -486,63 +489,4 @@ func TestLaneAccept(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	d.served <- http.ErrServerClosed
-}
-
-// repeated is a connection on which a question comes n times.
-type repeated struct {
-	net.Conn
-	question string
-	n        int
-	wrote    int
-}
-
-func (c *repeated) Read(p []byte) (int, error) {
-	if c.n--; c.n < 0 {
-		return 0, io.EOF
-	}
-	return copy(p, c.question), nil
-}
-
-func (c *repeated) Write(p []byte) (int, error) {
-	c.wrote++
-	return len(p), nil
-}
-
-func (c *repeated) SetReadDeadline(time.Time) error  { return nil }
-func (c *repeated) SetWriteDeadline(time.Time) error { return nil }
-func (c *repeated) LocalAddr() net.Addr              { return nil }
-
-// sameAnswers answers every question alike.
-type sameAnswers struct {
-	Verbs
-	answers policy.Answers
-}
-
-func (n sameAnswers) Answers(context.Context, *feed.Hashes) (policy.Answers, error) {
-	return n.answers, nil
-}
-
-// TestLaneAllocations counts what the lane itself takes for a question: the token's text.
-func TestLaneAllocations(t *testing.T) {
-	const questions = 1000
-	s := NewServer(sameAnswers{answers: policy.AnswersOf([]policy.Verdict{{Verdict: policy.OutcomeBlock}})}, Options{Tokens: tokensOnce(), Hosts: []string{"localhost"}})
-	l := s.Listen(newPipeListener()).(*lane)
-	for i, question := range lanePlains()[1:] {
-		c := &repeated{}
-		got := testing.AllocsPerRun(5, func() {
-			*c = repeated{question: question, n: questions}
-			if rest, err := (&laneConn{Conn: c, lane: l}).run(); rest != nil || err != io.EOF {
-				t.Fatalf("got %q, %v", rest, err)
-			}
-		})
-		if got/questions > 1.1 || c.wrote != questions {
-			t.Errorf("question %d: %d answers with %.2f allocations each, want 1", i, c.wrote, got/questions)
-		}
-	}
-}
-
-// tokensOnce knows the token match, and takes no memory to say so.
-func tokensOnce() func(string) ([]string, bool) {
-	scopes := []string{ScopeMatch}
-	return func(token string) ([]string, bool) { return scopes, token == ScopeMatch }
 }
