@@ -415,6 +415,11 @@ func TestLaneEnds(t *testing.T) {
 		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("accept: got %v", err)
 		}
+		client, late := net.Pipe()
+		l.(*lane).add(late)
+		if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("late: got %v, want EOF", err)
+		}
 	})
 }
 

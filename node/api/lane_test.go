@@ -190,7 +190,7 @@ func lanePost(contentType, body string) string {
 		query, contentType, _ = strings.Cut(contentType, " ")
 		target += query
 	}
-	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\nAuthorization: Bearer match\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8.14.1\r\nAuthorization: Bearer match\r\nContent-Type: %s\r\nContent-Length: %d\r\nAccept: */*\r\n\r\n%s",
 		target, contentType, len(body), body)
 }
 
@@ -333,6 +333,7 @@ func TestLane(t *testing.T) {
 		{"a type in capitals", kind("Content-Type: Application/JSON"), false},
 		{"a type with something else", kind("Content-Type: application/json;charset=utf-8"), false},
 		{"a type twice", kind("Content-Type: application/json\r\nContent-Type: text/plain"), false},
+		{"a type twice, lines first", kind("Content-Type: text/plain\r\nContent-Type: application/json"), false},
 		{"another type", kind("Content-Type: text/html"), false},
 		{"a stream of JSON", lanePost("application/x-ndjson", laneGood+"\n"), false},
 		{"no type", edit("Content-Type: application/json\r\n", ""), false},
