@@ -71,3 +71,14 @@ func tokensOnce() func(string) ([]string, bool) {
 	scopes := []string{ScopeMatch}
 	return func(token string) ([]string, bool) { return scopes, token == ScopeMatch }
 }
+
+// TestLaneClosed asks when the lane has just closed the connection: that isn't answered, since nobody would hear it.
+func TestLaneClosed(t *testing.T) {
+	s := NewServer(&laneNode{}, Options{Tokens: tokensByScope})
+	c := &repeated{question: lanePlains()[0], n: 1}
+	lc := &laneConn{Conn: c, lane: s.Listen(newPipeListener()).(*lane)}
+	lc.state.Store(laneClosed)
+	if rest, err := lc.run(); rest != nil || err != net.ErrClosed || c.wrote > 0 {
+		t.Errorf("got %q, %v, and %d answers", rest, err, c.wrote)
+	}
+}
