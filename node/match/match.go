@@ -36,7 +36,7 @@
 // (exact.go). A table of the others is a list of rows, each a value and its holders (rows.go, holders.go). It
 // is append-only, so that everything else is numbers of rows. A keyed hash table
 // finds the row of a value (slots.go): that is an exact lookup. For PDQ an immutable
-// segment (segment.go) indexes a range of rows; newer rows, the delta, are scanned,
+// segment (segment.go) indexes a range of rows, whose bits are spread (spread.go); newer rows, the delta, are scanned,
 // until the merger (merge.go) indexes them too. PhotoDNA is always scanned, a third of
 // each value first (photodna.go). A value that nobody holds any longer
 // keeps its row until the merger rebuilds the table without it.

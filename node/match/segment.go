@@ -12,7 +12,8 @@ import (
 // The 256 bits are cut into chunks. Were a value within distance d of the query
 // and differed in more than t_i bits in every chunk i, it would differ in
 // Σ(t_i+1) bits or more; so with Σ(t_i+1) = d+1 it is enough to look, in each
-// chunk, at the keys within t_i bits of the query's (t_i = -1: at none).
+// chunk, at the keys within t_i bits of the query's (t_i = -1: at none). Rows have their
+// bits spread (spread.go), so that no chunk's keys are far more common than others.
 //
 // Even and odd rows are apart. A PDQ hash has 128 bits set but for ties, so that
 // nearly all are even, and the distance of two even ones is even: the even part

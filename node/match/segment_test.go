@@ -136,7 +136,7 @@ func TestSegmentRecall(t *testing.T) {
 			values := make(r, n)
 			rows := newRows(32)
 			for id, v := range values {
-				rows.append(v, uint64(id)+1)
+				rows.append(spreadBytes(v), uint64(id)+1)
 			}
 			seg := buildSegment(rows, 0, uint32(n), 1, func() bool { return false })
 			indexed := 0
@@ -184,8 +184,9 @@ func TestSegmentRecall(t *testing.T) {
 	}
 }
 
+// query256 is a query for a value among rows that a table has, which has spread them.
 func query256(rows *rows, value []byte, d int) query {
-	q := query{bits: load256(value), distance: d, rows: rows, pages: *rows.pages.Load()}
+	q := query{bits: load256(value).spread(), distance: d, rows: rows, pages: *rows.pages.Load()}
 	q.parity = q.bits.weight() & 1
 	return q
 }

@@ -15,11 +15,11 @@ import (
 // A Snapshot is tables as they are at one moment, to be written to a file, so that
 // the next process needn't enter all hashes again:
 //
-//	"hashfeed-tables/1"
+//	"hashfeed-tables/2"
 //	of each exact kind: the mask and the key of its hash, the lines of a region, all
 //	lines as they are in memory, the lists of holders
-//	of each other kind: the number of rows, their values and their words as they are in
-//	memory, the lists of holders, the segments
+//	of each other kind: the number of rows, their values (spread.go) and their words as they
+//	are in memory, the lists of holders, the segments
 //
 // Everything but values is numbers of 64 bits, or of 32 in arrays of these, little-endian.
 // The lists are their number, and of each its length and its IDs. The bytes aren't for
@@ -49,7 +49,7 @@ type savedRows struct {
 }
 
 const (
-	snapshotMagic = "hashfeed-tables/1"
+	snapshotMagic = "hashfeed-tables/2"
 	lineWords     = lineEntries + 2
 )
 

@@ -41,6 +41,8 @@ func newTable(alg Alg, opts Options) *table {
 // add makes id a holder of value.
 func (t *table) add(value []byte, id ID) error {
 	s := t.cur.Load()
+	var buf [32]byte
+	value = t.stored(value, &buf)
 	h := hashOf(value)
 	row, ok := s.slots.find(s.rows, value, h)
 	if !ok {
@@ -63,6 +65,8 @@ func (t *table) add(value []byte, id ID) error {
 // remove ends id's hold of value.
 func (t *table) remove(value []byte, id ID) {
 	s := t.cur.Load()
+	var buf [32]byte
+	value = t.stored(value, &buf)
 	row, ok := s.slots.find(s.rows, value, hashOf(value))
 	if !ok {
 		return
@@ -107,6 +111,8 @@ func (t *table) note(row uint32, changed bool) {
 func (t *table) exact(dst []Hit, value []byte, max int) ([]Hit, bool) {
 	s := t.cur.Load()
 	defer runtime.KeepAlive(s) // and what is mapped for it
+	var buf [32]byte
+	value = t.stored(value, &buf)
 	row, ok := s.slots.find(s.rows, value, hashOf(value))
 	if !ok {
 		return dst, false
@@ -130,7 +136,7 @@ func (t *table) near(dst []Hit, value []byte, distance, max int) ([]Hit, bool) {
 	s := t.cur.Load()
 	defer runtime.KeepAlive(s) // and what is mapped for it
 	n := s.rows.n.Load()       // after s: no segment goes beyond it
-	q := query{bits: load256(value), distance: distance, rows: s.rows, pages: *s.rows.pages.Load()}
+	q := query{bits: load256(value).spread(), distance: distance, rows: s.rows, pages: *s.rows.pages.Load()}
 	q.parity = q.bits.weight() & 1
 	sc := getScratch(max)
 	defer putScratch(sc)
