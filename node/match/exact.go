@@ -20,7 +20,7 @@ import (
 //
 //	23 bits of the identity, never all 0; a flag; 40 bits of an ID
 //
-// and two words with 21 more bits for each. A word of 0 is a free place. With the
+// and two words with 21 more bits for each, by turns. A word of 0 is a free place. With the
 // flag set, the 40 bits are the number of a list of holders. Two bits are left; one
 // says that an insertion found the line full and went past it, and only then does a
 // search go on to the next line. So a removal frees the place at once, and leaves no
@@ -37,6 +37,14 @@ import (
 // the line in the region, whatever its length. So the table can be made anew, larger
 // or smaller, out of itself. A search that comes to the end of its region goes on at
 // its start.
+//
+// # Lookups
+//
+// One lookup at a time waits for memory, unless the processor has begun the next one
+// meanwhile; it looks some 250 instructions ahead. So there are few of them, and few calls,
+// on the way of a single lookup, and a filter (filter.go) tells of most values that nobody
+// holds without a line being read. Many lookups together (holds) read their lines side by
+// side; for them the filter would be one more read.
 //
 // # Growing
 //
@@ -93,7 +101,12 @@ func newIdentity(region int, tag, print uint64) identity {
 
 // identity returns what the table knows of a value.
 func (t *exactTable) identity(value []byte) identity {
-	i := identity(t.key.sum(value) & t.mask >> (64 - 8 - tagBits - printBits))
+	return identityOf(t.key.sum(value) & t.mask)
+}
+
+// identityOf takes the hash of a value.
+func identityOf(sum uint64) identity {
+	i := identity(sum >> (64 - 8 - tagBits - printBits))
 	if i.print() == 0 {
 		i |= 1
 	}
@@ -104,6 +117,7 @@ func (t *exactTable) identity(value []byte) identity {
 type lines struct {
 	memory *memory
 	array  []line
+	filter filter                     // of what has an entry
 	region int                        // lines of a region
 	used   int                        // entries; the writer's
 	lists  atomic.Pointer[[]*holders] // what a word with the flag refers to
@@ -111,17 +125,17 @@ type lines struct {
 
 type line struct {
 	words [lineEntries]atomic.Uint64
-	tags  [2]atomic.Uint64 // of three entries each, 21 bits an entry
+	tags  [2]atomic.Uint64 // of every other entry each, 21 bits an entry
 }
 
 func (l *line) tag(entry int) uint64 {
-	return l.tags[entry/3].Load() >> (entry % 3 * tagBits) & (1<<tagBits - 1)
+	return l.tags[entry&1].Load() >> (uint(entry) >> 1 * tagBits & 63) & (1<<tagBits - 1)
 }
 
 // put publishes an entry: its tag first, so that no reader meets the word beside the
 // tag of an entry that was there before.
 func (l *line) put(entry int, tag, word uint64) {
-	tags, shift := &l.tags[entry/3], entry%3*tagBits
+	tags, shift := &l.tags[entry&1], entry>>1*tagBits
 	tags.Store(tags.Load()&^((1<<tagBits-1)<<shift) | tag<<shift)
 	l.words[entry].Store(word)
 }
@@ -137,26 +151,14 @@ func newExactTable(alg Alg, opts Options) *exactTable {
 func (t *exactTable) newLines(region int) *lines {
 	l := &lines{memory: newMemory(), region: region}
 	l.array = newArray[line](l.memory, regions*region)
+	l.filter = newFilter(l.memory, len(l.array))
 	l.lists.Store(new([]*holders))
 	t.size.Add(l.bytes())
 	return l
 }
 
-func (l *lines) bytes() int64 { return int64(len(l.array)) * int64(unsafe.Sizeof(line{})) }
-
-// lookup appends the holders of what may be value.
-func (t *exactTable) lookup(dst []Hit, value []byte, max int) ([]Hit, bool) {
-	l := t.cur.Load()
-	w := l.find(t.identity(value))
-	runtime.KeepAlive(l)
-	switch {
-	case w == 0:
-		return dst, false
-	case w&listed == 0:
-		return append(dst, Hit{ID: ID(w & maxID), Alg: t.alg}), false
-	default:
-		return t.several(dst, l.list(w), max)
-	}
+func (l *lines) bytes() int64 {
+	return int64(len(l.array))*int64(unsafe.Sizeof(line{})) + int64(len(l.filter.words))*8
 }
 
 // several appends the holders in a list.
@@ -168,34 +170,54 @@ func (t *exactTable) several(dst []Hit, h *holders, max int) ([]Hit, bool) {
 	return dst, sc.hits.truncated
 }
 
-// holdsBlock is how many values are hashed before their lines are read: their cache
-// misses overlap.
-const holdsBlock = 64
+const (
+	// holdsBlock is how many values are hashed before their lines are read: their cache
+	// misses overlap.
+	holdsBlock = 64
+	// holdsFew is how many values are still asked for one at a time. For four that aren't
+	// held that takes half as long as together, for eight two thirds; where half are held,
+	// four take as long either way.
+	holdsFew = 4
+)
 
 // holds appends to dst, for each of the values that stand end to end, whether it may
 // have a holder.
 func (t *exactTable) holds(dst []bool, values []byte) []bool {
-	l := t.cur.Load()
 	size := t.alg.Size()
+	if len(values) <= holdsFew*size {
+		for l := t.cur.Load(); len(values) > 0; values = values[size:] {
+			id := t.identity(values[:size])
+			home := l.home(id)
+			dst = append(dst, !l.filter.lacks(id, home) && l.find(id, home) != 0)
+			runtime.KeepAlive(l)
+		}
+		return dst
+	}
+	return t.holdsMany(dst, values, size)
+}
+
+// holdsMany is holds for values of that size.
+func (t *exactTable) holdsMany(dst []bool, values []byte, size int) []bool {
+	l := t.cur.Load()
 	var block [holdsBlock]struct {
 		id   identity
-		line *line // where a search for it begins
+		home int
 	}
 	for len(values) > 0 {
 		n := min(len(values)/size, holdsBlock)
 		for i := range block[:n] {
 			b := &block[i]
 			b.id = t.identity(values[i*size : (i+1)*size])
-			first, at := l.home(b.id)
-			b.line = &l.array[first+at]
+			b.home = l.home(b.id)
 		}
 		for i := range block[:n] { // nothing here waits for what it reads
-			block[i].line.tags[0].Load()
+			l.array[block[i].home].tags[0].Load()
 		}
 		dst = slices.Grow(dst, n)[:len(dst)+n]
 		held := dst[len(dst)-n:]
 		for i := range held {
-			held[i] = !block[i].line.lacks(block[i].id.print()) && l.find(block[i].id) != 0
+			b := &block[i]
+			held[i] = !l.array[b.home].lacks(b.id.print()) && l.find(b.id, b.home) != 0
 		}
 		values = values[n*size:]
 	}
@@ -203,10 +225,18 @@ func (t *exactTable) holds(dst []bool, values []byte) []bool {
 	return dst
 }
 
-// home returns where the region of an identity begins, and at which of its lines a
-// search does.
-func (l *lines) home(id identity) (first, at int) {
-	return id.region() * l.region, int(uint64(id) >> (tagBits + printBits - 32) & (1<<32 - 1) * uint64(l.region) >> 32)
+// home returns the line at which a search for an identity begins: of the lines of its
+// region, the one as far from the first as the 32 bits after the region's number are from 0.
+func (l *lines) home(id identity) int {
+	return int(uint64(id) >> (tagBits + printBits - 32) * uint64(l.region) >> 32)
+}
+
+// after returns the line at which a search goes on.
+func (l *lines) after(id identity, at int) int {
+	if at++; at == (id.region()+1)*l.region {
+		at -= l.region
+	}
+	return at
 }
 
 // lacks tells that no entry of the line has a print, and that none which does may stand in
@@ -223,10 +253,9 @@ func (ln *line) lacks(print uint64) bool {
 	return (some|ln.tags[0].Load())&passed == 0
 }
 
-// find returns the word of an identity, 0 if nobody holds it.
-func (l *lines) find(id identity) uint64 {
-	first, at := l.home(id)
-	ln := &l.array[first+at]
+// find returns the word of an identity whose home is that line, 0 if nobody holds it.
+func (l *lines) find(id identity, home int) uint64 {
+	ln := &l.array[home]
 	// The words are compared without a jump for each: a jump that was foreseen wrongly, as
 	// the one to the word that is equal would be, lets the processor begin anew once the line
 	// is there. As it is, it reads the lines of the next lookups meanwhile.
@@ -245,13 +274,13 @@ func (l *lines) find(id identity) uint64 {
 			return w
 		}
 	}
-	return l.findFrom(id, first, at)
+	return l.findFrom(id, home)
 }
 
 // findFrom is find word by word, and line by line.
-func (l *lines) findFrom(id identity, first, at int) uint64 {
+func (l *lines) findFrom(id identity, at int) uint64 {
 	for range l.region {
-		ln := &l.array[first+at]
+		ln := &l.array[at]
 		for i := range ln.words {
 			if w := ln.words[i].Load(); w>>wordShift == id.print() && ln.tag(i) == id.tag() {
 				return w
@@ -260,9 +289,7 @@ func (l *lines) findFrom(id identity, first, at int) uint64 {
 		if ln.tags[0].Load()&passed == 0 {
 			return 0
 		}
-		if at++; at == l.region {
-			at = 0
-		}
+		at = l.after(id, at)
 	}
 	return 0
 }
@@ -278,17 +305,17 @@ type place struct {
 // that is the place where it may go to, with the lines before it marked; its line is nil
 // if the region is full.
 func (l *lines) search(id identity, insert bool) (p place, found bool) {
-	first, at := l.home(id)
+	at := l.home(id)
 	for range l.region {
-		ln := &l.array[first+at]
+		ln := &l.array[at]
 		for i := range ln.words {
 			switch w := ln.words[i].Load(); {
 			case w == 0:
 				if p.line == nil {
-					p = place{ln, i, first + at}
+					p = place{ln, i, at}
 				}
 			case w>>wordShift == id.print() && ln.tag(i) == id.tag():
-				return place{ln, i, first + at}, true
+				return place{ln, i, at}, true
 			}
 		}
 		if tags := ln.tags[0].Load(); tags&passed == 0 {
@@ -297,9 +324,7 @@ func (l *lines) search(id identity, insert bool) (p place, found bool) {
 			}
 			ln.tags[0].Store(tags | passed)
 		}
-		if at++; at == l.region {
-			at = 0
-		}
+		at = l.after(id, at)
 	}
 	return p, false
 }
@@ -320,6 +345,7 @@ func (p place) word() *atomic.Uint64 { return &p.line.words[p.entry] }
 func (l *lines) set(p place, found bool, ident identity, w uint64) {
 	switch {
 	case !found:
+		l.filter.add(ident, l.home(ident))
 		p.line.put(p.entry, ident.tag(), w)
 		l.used++
 	case w == 0:
@@ -449,13 +475,20 @@ func (t *exactTable) removeAll(lo, hi ID) {
 // each calls f with each entry of the lines from … to-1. f may remove it.
 func (l *lines) each(from, to int, f func(ident identity, w uint64)) {
 	for i := from; i < to; i++ {
-		ln := &l.array[i]
+		ln, region := &l.array[i], i/l.region
 		for entry := range ln.words {
 			if w := ln.words[entry].Load(); w != 0 {
-				f(newIdentity(i/l.region, ln.tag(entry), w>>wordShift), w)
+				f(newIdentity(region, ln.tag(entry), w>>wordShift), w)
 			}
 		}
 	}
+}
+
+// fillFilter lets pass what has an entry.
+func (l *lines) fillFilter() {
+	l.each(0, len(l.array), func(id identity, _ uint64) {
+		l.filter.add(id, l.home(id))
+	})
 }
 
 // tend begins to make the table anew if that is due, and goes on with it for some

@@ -172,8 +172,11 @@ func checkLines(t *testing.T, tb *exactTable) {
 			if w&listed != 0 && l.list(w).live == 0 {
 				t.Fatalf("identity %x has an empty list", uint64(i))
 			}
-			if l.find(i) != w {
+			if l.find(i, l.home(i)) != w {
 				t.Fatalf("identity %x isn't found where it stands", uint64(i))
+			}
+			if l.filter.lacks(i, l.home(i)) {
+				t.Fatalf("identity %x doesn't pass the filter", uint64(i))
 			}
 		})
 		if n != l.used {
@@ -183,8 +186,13 @@ func checkLines(t *testing.T, tb *exactTable) {
 			t.Fatalf("got %d entries, length %d", n, tb.live.Load())
 		}
 	}
-	if l := tb.cur.Load(); tb.next == nil && tb.gone > goneEntries+l.used/2+1 {
-		t.Fatalf("%d entries gone of a table of %d, and it isn't made anew", tb.gone, l.used)
+	if l := tb.cur.Load(); tb.next == nil {
+		if tb.gone > goneEntries+l.used/2+1 {
+			t.Fatalf("%d entries gone of a table of %d, and it isn't made anew", tb.gone, l.used)
+		}
+		if n := filterBits(l); n > 2*(l.used+tb.gone) {
+			t.Fatalf("the filter has %d bits set for %d entries and %d gone", n, l.used, tb.gone)
+		}
 	}
 }
 
@@ -219,9 +227,10 @@ func TestExactSizes(t *testing.T) {
 	values := distinct(260, func() []byte { return randomValue(r)[:16] })
 	other := randomValue(r)[:16]
 	for n := range values {
-		tb := newExactTable(MD5, Options{})
+		tables := newTables(Options{})
+		tb := tables.exact[MD5]
 		found := func(v []byte) string {
-			hits, _ := tb.lookup(nil, v, maxHits)
+			hits, _, _ := tables.Lookup(nil, MD5, v, 0)
 			return fmt.Sprint(hits)
 		}
 		for id, v := range values[:n] {

@@ -33,7 +33,7 @@
 // # How
 //
 // Kinds that are compared for equality only have tables of lines, without the values
-// (exact.go). A table of the others is a list of rows, each a value and its holders (rows.go, holders.go). It
+// (exact.go), and a filter of what isn't in them (filter.go). A table of the others is a list of rows, each a value and its holders (rows.go, holders.go). It
 // is append-only, so that everything else is numbers of rows. A keyed hash table
 // finds the row of a value (slots.go): that is an exact lookup. For PDQ an immutable
 // segment (segment.go) indexes a range of rows, whose bits are spread (spread.go); newer rows, the delta, are scanned,

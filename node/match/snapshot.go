@@ -301,9 +301,9 @@ func (r *snapshotReader) exact(t *exactTable) {
 		}
 		l.used++
 	}
-	runtime.KeepAlive(l)
 	t.live.Store(int64(l.used))
 	l.lists.Store(&lists)
+	r.beside.Go(l.fillFilter)
 }
 
 // lists reads lists of holders. holds has for each whether it has one; take takes it.

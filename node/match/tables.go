@@ -2,6 +2,7 @@ package match
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -158,9 +159,32 @@ func (t *Tables) RemoveAll(lo, hi ID) error {
 // If dst has room, Lookup allocates nothing.
 func (t *Tables) Lookup(dst []Hit, alg Alg, value []byte, distance int) (hits []Hit, truncated bool, err error) {
 	if int(alg) < algs && t.exact[alg] != nil && len(value) == algSizes[alg] {
-		hits, truncated = t.exact[alg].lookup(dst, value, t.opts.MaxHits)
-		return hits, truncated, nil
+		// Here, for calls cost: see exactTable.
+		e := t.exact[alg]
+		l := e.cur.Load()
+		id := identityOf(e.key.sum(value) & e.mask)
+		home := l.home(id)
+		if l.filter.lacks(id, home) {
+			runtime.KeepAlive(l)
+			return dst, false, nil
+		}
+		w := l.find(id, home)
+		runtime.KeepAlive(l)
+		switch {
+		case w == 0:
+			return dst, false, nil
+		case w&listed == 0:
+			return append(dst, Hit{ID: ID(w & maxID), Alg: alg}), false, nil
+		default:
+			hits, truncated = e.several(dst, l.list(w), t.opts.MaxHits)
+			return hits, truncated, nil
+		}
 	}
+	return t.lookupNear(dst, alg, value, distance)
+}
+
+// lookupNear is Lookup for the kinds that are compared by distance.
+func (t *Tables) lookupNear(dst []Hit, alg Alg, value []byte, distance int) (hits []Hit, truncated bool, err error) {
 	if err := check(alg, value); err != nil {
 		return dst, false, err
 	}
