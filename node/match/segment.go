@@ -103,13 +103,16 @@ func (p *part) slot(c *chunk, key uint32) uint32 {
 const smallPart = 2048
 
 // chunksFor returns into how many chunks n values are cut: a chunk has about
-// log2(n)+1 bits, so that about half of its keys are present or fewer.
+// log2(n)+1 bits, so that about half of its keys are present or fewer. Where the bounds
+// lie was measured beside a segment of a million, which takes the nearest caches.
 func chunksFor(n int) int {
 	switch {
 	case n < 8_000:
 		return maxChunks
-	case n < 50_000:
+	case n < 75_000:
 		return 14
+	case n < 150_000:
+		return 13
 	case n < 500_000:
 		return 12
 	case n < 3_000_000:
