@@ -357,6 +357,23 @@ func TestWithdrawalFrees(t *testing.T) {
 	s.wantVerdict(md5A, policy.OutcomeBlock, "active")
 }
 
+// TestWithdrawnAgain: what is withdrawn and proposed again within the second is the same batch, which nobody would sign: it is refused at once, and a second
+// later it is another.
+func TestWithdrawnAgain(t *testing.T) {
+	s := newShared(t)
+	a := s.list(md5A)
+	first, err := s.Retract(context.Background(), a, feed.FalsePositive)
+	s.must(err)
+	s.must(s.Withdraw(context.Background(), first.Batch, ""))
+	_, err = s.Retract(context.Background(), a, feed.FalsePositive)
+	wantCode(t, err, api.CodeConflict)
+	s.now = s.now.Add(time.Second)
+	again, err := s.Retract(context.Background(), a, feed.FalsePositive)
+	s.must(err)
+	s.approve(s.bob, again.Batch)
+	s.wantVerdict(md5A, policy.OutcomeAllow, "")
+}
+
 // TestRetractHolds: who is listed wrongly doesn't wait for the second signer, nor behind a batch that nobody approves.
 func TestRetractHolds(t *testing.T) {
 	s := newShared(t)

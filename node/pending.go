@@ -207,11 +207,31 @@ func (n *Node) propose(v *view, records []feed.Record) (*pending, error) {
 	if err != nil {
 		return nil, err
 	}
+	if opened {
+		if err := n.notWithdrawn(chain, proposal); err != nil {
+			return nil, err
+		}
+	}
 	p := &pending{v: v, proposal: proposal, file: pendingFile{ID: proposal.ID(), From: proposal.From(), Proposed: n.unix(), Lines: []string{}}}
 	for _, r := range records {
 		p.file.Records = append(p.file.Records, api.BatchRecord{Head: r.Head, Body: r.Body})
 	}
 	return p, n.storePending(p)
+}
+
+// notWithdrawn refuses a batch that was withdrawn, since who withdrew it has given its word never to sign it. What is proposed again within the second
+// may be the same to the last bit.
+func (n *Node) notWithdrawn(chain *feed.Chain, p *feed.PendingBatch) error {
+	list, err := n.readWithdrawn(p.Origin())
+	if err != nil {
+		return err
+	}
+	for _, l := range list {
+		if w, err := chain.OpenWithdrawal([]byte(l.Note)); err == nil && w.Pledge == p.Head() {
+			return conflict("this very batch, %s, was withdrawn, and is never signed: try again in a second, when its time is another", p.ID())
+		}
+	}
+	return nil
 }
 
 // proposeOpening makes the opening of a log wait for approval: the checkpoint of size 0, which takes k signers like any
