@@ -16,7 +16,7 @@ func BenchmarkAnswers(b *testing.B) {
 	}
 	actOn(n, policy.Log)
 	var all, misses, hits []feed.Hash
-	_, _, bodies := benchBodies(1000)
+	_, _, bodies := benchBodies(1000, 100)
 	octets := bodies[0]
 	for i := range 1000 {
 		h := feed.Hash{Alg: feed.SHA256, Value: string(octets[32*i : 32*i+32])}

@@ -84,14 +84,14 @@ type benchForm struct {
 	answer                  func(body []byte) []byte // without a lookup
 }
 
-// benchBodies are a hundred hashes, or n where that is more, of which one in a hundred is listed: n in each question.
-func benchBodies(n int) (json, lines, octets [][]byte) {
+// benchBodies are a hundred hashes, or n where that is more, of which one in every is listed: n in each question.
+func benchBodies(n, every int) (json, lines, octets [][]byte) {
 	for from := 0; from < max(n, 100); from += n {
 		var texts []string
 		var digests []byte
 		for i := from; i < from+n; i++ {
 			at := benchKeys + i
-			if i%100 == 50 {
+			if i%every == every/2 {
 				at = i * 997
 			}
 			sum := benchSum(at)
@@ -105,9 +105,9 @@ func benchBodies(n int) (json, lines, octets [][]byte) {
 	return json, lines, octets
 }
 
-// benchForms ask for n hashes each.
-func benchForms(n int) []benchForm {
-	bodies, lines, octets := benchBodies(n)
+// benchForms ask for n hashes each, of which one in every is listed.
+func benchForms(n, every int) []benchForm {
+	bodies, lines, octets := benchBodies(n, every)
 	// What the bare handler answers to each hash. A hit's verdict is longer than a miss's.
 	head := fmt.Sprintf(`,"verdict":"allow","checked":["sha256"],"unchecked":[],"matches":[],"heads":[{"origin":"%s/known/1","size":%d,"age_s":10,"state":"ok"}]}`, testNode, benchKeys)
 	return []benchForm{
@@ -155,7 +155,8 @@ func bareHandler(forms []benchForm) http.Handler {
 }
 
 // BenchmarkMatchHTTP asks a node that lists a million sha256 over its TCP door, token and policy included, and beside it a handler that looks
-// nothing up, the same node without its journal, and without its tables too. What is listed is logged, as after a follow. If HASHFEED_BENCH_WRK is how to start wrk ("taskset -c 1 wrk -t1 -c16"), that asks; else a client in this process does, which takes
+// nothing up, the same node without its journal, and without its tables too. Of a hundred hashes one is listed, of those that are rare one of a thousand; that is logged, as after a
+// follow. If HASHFEED_BENCH_WRK is how to start wrk ("taskset -c 1 wrk -t1 -c16"), that asks; else a client in this process does, which takes
 // half of the time. For one core: GOMAXPROCS=1 taskset -c 0 and a test binary.
 func BenchmarkMatchHTTP(b *testing.B) {
 	n, err := benchNode()
@@ -184,12 +185,15 @@ func BenchmarkMatchHTTP(b *testing.B) {
 		return listen(server.TCP(), server.Listen)
 	}
 	door, silent, api := open(n), open(unjournaled{n}), open(idle{n})
-	for _, size := range []int{1, 1000} {
-		forms := benchForms(size)
+	for _, c := range []struct {
+		name        string
+		size, every int
+	}{{"1", 1, 100}, {"1000", 1000, 100}, {"1000-rare", 1000, 1000}} {
+		forms, size := benchForms(c.size, c.every), c.size
 		bare := listen(&http.Server{Handler: bareHandler(forms)}, func(l net.Listener) net.Listener { return l })
 		for _, f := range forms {
 			for _, who := range []struct{ name, addr string }{{"bare", bare}, {"node", door}, {"unjournaled", silent}, {"idle", api}} {
-				b.Run(fmt.Sprintf("%d/%s/%s", size, f.name, who.name), func(b *testing.B) {
+				b.Run(fmt.Sprintf("%s/%s/%s", c.name, f.name, who.name), func(b *testing.B) {
 					if wrk := os.Getenv("HASHFEED_BENCH_WRK"); wrk != "" {
 						runWrk(b, wrk, who.addr, f, token.Token, size)
 						return

@@ -52,7 +52,7 @@ func TestTurns(t *testing.T) {
 // TestSpreadNatural: few natural values share a key, nearly as few as if they were random;
 // without spreading, many times as many. They are what a query's candidates are.
 func TestSpreadNatural(t *testing.T) {
-	n := map[bool]int{false: 20_000, true: 10_000}[raceEnabled]
+	const n = 20_000
 	values := make([]byte, n*32)
 	naturalInto(values, 0)
 	shared := func(of func(v []byte) bits256) (pairs int) {
