@@ -228,7 +228,7 @@ func (n *Node) notWithdrawn(chain *feed.Chain, p *feed.PendingBatch) error {
 	}
 	for _, l := range list {
 		if w, err := chain.OpenWithdrawal([]byte(l.Note)); err == nil && w.Pledge == p.Head() {
-			return conflict("this very batch, %s, was withdrawn, and is never signed: try again in a second, when its time is another", p.ID())
+			return conflict("this very batch, %s, was withdrawn, and is never signed; made a second later, or with more records, it is another", p.ID())
 		}
 	}
 	return nil

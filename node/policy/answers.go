@@ -85,11 +85,8 @@ func (a *Answers) Len() int {
 
 // other is the verdict on hash i where one was kept, else nil.
 func (a *Answers) other(i int) *Verdict {
-	switch {
-	case a.misses == nil:
+	if a.misses == nil {
 		return &a.others[i]
-	case len(a.matched) == 0:
-		return nil
 	}
 	if at := a.place(i); at < len(a.matched) && int(a.matched[at].hash) == i {
 		return &a.others[a.matched[at].other]
@@ -99,18 +96,11 @@ func (a *Answers) other(i int) *Verdict {
 
 // place is where in matched the first hash from i on is.
 func (a *Answers) place(i int) int {
-	low, high := 0, len(a.matched)
-	if high > 0 && int(a.matched[high-1].hash) < i {
-		return high
+	if n := len(a.matched); n == 0 || int(a.matched[n-1].hash) < i { // nearly always
+		return n
 	}
-	for low < high {
-		if middle := (low + high) / 2; int(a.matched[middle].hash) < i {
-			low = middle + 1
-		} else {
-			high = middle
-		}
-	}
-	return low
+	at, _ := slices.BinarySearchFunc(a.matched, i, func(m matched, i int) int { return int(m.hash) - i })
+	return at
 }
 
 // Matched is the first hash from i on that may match something, Len if none does: the outcome of all before it is OutcomeAllow.
